@@ -1,0 +1,1 @@
+"""Systems without a neural network: floors and bag-of-words models."""

@@ -1,0 +1,1 @@
+"""Boards: their specification, and the pure function from stored runs to a `Leaderboard`."""

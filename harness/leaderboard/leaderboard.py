@@ -1,0 +1,120 @@
+"""A leaderboard as data: what every exporter gets, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One predictor on one dataset. Scores are fractions in [0, 1]."""
+
+    predictor: str
+    """Row label: the registered name, with the parameters that differ from its defaults in brackets."""
+    dataset: str
+    score: float
+    """Primary metric, mean over seeds."""
+    se: float
+    """Standard error of the score in the board's scope."""
+    se_dialogue: float
+    """Part of it that more dialogues would reduce."""
+    se_seed: float
+    """Part of it that more seeds would reduce; 0 for a deterministic predictor."""
+    low: float
+    """Lower end of the (1 - alpha) interval."""
+    high: float
+    """Upper end."""
+    rank_low: int | None
+    """Best rank compatible with the tests; None if the entry took no part in them."""
+    rank_high: int | None
+    """Worst rank compatible with the tests."""
+    letters: str
+    """Entries that share a letter are not separable; '' if untested."""
+    top: bool
+    """Whether the tests cannot separate it from the best."""
+    best: bool
+    """Whether it has the highest score of its dataset, ties at the printed precision included."""
+    n_seeds: int
+    coverage: float
+    """Share of targets that got a usable label."""
+    context: str
+    """What the predictor sees: none, past or full."""
+    modalities: tuple[str, ...]
+    metrics: Mapping[str, float]
+    """Every metric of the board by name, mean over seeds; the primary one included."""
+    runs: tuple[str, ...]
+    """Run paths relative to results/, one a seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairComparison:
+    """Two entries of one dataset, a before b in the order of the table."""
+
+    dataset: str
+    a: str
+    b: str
+    difference: float
+    """Score of a minus score of b, fraction."""
+    low: float
+    high: float
+    p_value: float
+    p_adjusted: float
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetHeader:
+    """What is common to the entries of one dataset."""
+
+    dataset: str
+    split: str
+    fingerprint: str
+    """SHA-256 of the split, 64 hex digits."""
+    labels: tuple[str, ...]
+    n_utterances: int
+    """Annotated utterances."""
+    n_dialogues: int
+    effective_clusters: float
+    """(sum n)^2 / sum n^2 over dialogues."""
+    signature: str
+    """Everything that two tables must share to be compared, on one line."""
+    warnings: tuple[str, ...]
+    """What a reader of the table must know, one sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """Entries sorted by dataset (in the order of the board) and falling score, with the tests behind them."""
+
+    board: str
+    title: str
+    metric: str
+    """Name of the primary metric."""
+    metric_title: str
+    """For table heads, such as 'Weighted F1'."""
+    metrics: tuple[str, ...]
+    """Names of all metrics shown, primary first."""
+    datasets: tuple[DatasetHeader, ...]
+    entries: tuple[Entry, ...]
+    comparisons: tuple[PairComparison, ...]
+    """All tested pairs."""
+    scope: str
+    test: str
+    test_title: str
+    """For captions, such as 'Satterthwaite t-test over dialogues and seeds'."""
+    correction: str
+    alpha: float
+    n_resamples: int | None
+    """Number of resamples where the test draws any."""
+    seed: int
+    version: str
+    """Of erc-harness."""
+
+    @property
+    def signature(self) -> str:
+        """The signatures of all datasets, joined with ' ; '."""
+        return " ; ".join(header.signature for header in self.datasets)
+
+    def of_dataset(self, dataset: str) -> tuple[Entry, ...]:
+        """Returns the entries of one dataset, best first."""
+        return tuple(entry for entry in self.entries if entry.dataset == dataset)

@@ -1,0 +1,83 @@
+"""The one interface between systems and the harness, and the registry of its implementations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from harness.data import Split
+from harness.errors import ConfigError
+from harness.predictors.card import PredictorCard
+from harness.registry import Registry
+from harness.schema import DialogueView, Prediction
+
+
+class Predictor:
+    """A system that labels utterances. Override `predict` or `predict_batch`; the rest is optional.
+
+    The keyword parameters of `__init__` are the configuration: every one needs a default and an annotation. A parameter
+    `seed: int` receives the seed of the run.
+    """
+
+    def fit(self, train: Split, dev: Split) -> None:
+        """Learns from the training split; the dev split is for choosing epochs and settings. Default: nothing.
+
+        Called once before any prediction, unless `load` restored the predictor.
+        """
+
+    def predict(self, dialogue: DialogueView) -> list[Prediction]:
+        """Returns one prediction per target of the view, in order."""
+        return list(self.predict_batch([dialogue])[0])
+
+    def predict_batch(self, dialogues: Sequence[DialogueView]) -> Sequence[Sequence[Prediction]]:
+        """Returns the predictions of several views; each must not depend on the others. Default: one by one."""
+        return [self.predict(dialogue) for dialogue in dialogues]
+
+    def save(self, folder: Path) -> None:
+        """Writes what `fit` learned, so that an interrupted run need not fit again. No pickle. Default: nothing."""
+
+    def load(self, folder: Path) -> None:
+        """Restores what `save` wrote; called instead of `fit`."""
+
+    @classmethod
+    def can_resume(cls) -> bool:
+        """Whether the class can save and load what it learned."""
+        return cls.save is not Predictor.save and cls.load is not Predictor.load
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorSpec:
+    """A registered predictor."""
+
+    name: str
+    card: PredictorCard
+    build: type[Predictor]
+
+
+PREDICTORS: Registry[PredictorSpec] = Registry("predictor")
+
+P = TypeVar("P", bound=type[Predictor])
+
+
+def register_predictor(name: str, *, card: PredictorCard) -> Callable[[P], P]:
+    """Returns a class decorator that registers a predictor.
+
+    Args:
+        name: lower-case letters, digits, '.', '_', '-'; from outside this project 'lab/name'.
+        card: its declaration.
+
+    Raises:
+        ConfigError: the name is not allowed, or the class overrides neither `predict` nor `predict_batch`.
+        DuplicateNameError: the name is taken.
+    """
+
+    def register(cls: P) -> P:
+        if cls.predict is Predictor.predict and cls.predict_batch is Predictor.predict_batch:
+            raise ConfigError(f"predictor {name!r}: {cls.__name__} must define predict or predict_batch")
+        target = f"{cls.__module__}:{cls.__qualname__}"
+        PREDICTORS.add(name, PredictorSpec(name, card, cls), origin=cls.__module__, target=target)
+        return cls
+
+    return register

@@ -1,0 +1,1 @@
+"""Versioned prompt templates, as package data. Imports nothing."""
