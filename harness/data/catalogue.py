@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.data.dataset import Dataset, DatasetCard
 from harness.data.split import SPLIT_NAMES, Split
 from harness.errors import DatasetNotFoundError
-from harness.registry import Registry
+from harness.registry import Registry, origin_of
 from harness.schema import Dialogue
 
 Reader = Callable[[Path], Mapping[str, Sequence[Dialogue]]]
@@ -38,7 +38,7 @@ def register_dataset(name: str, *, card: DatasetCard) -> Callable[[Reader], Read
 
     def register(read: Reader) -> Reader:
         target = f"{read.__module__}:{getattr(read, '__qualname__', name)}"
-        DATASETS.add(name, DatasetSpec(name, card, read), origin=read.__module__, target=target)
+        DATASETS.add(name, DatasetSpec(name, card, read), origin=origin_of(read.__module__), target=target)
         return read
 
     return register

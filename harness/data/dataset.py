@@ -36,6 +36,8 @@ class DatasetCard:
     """The field's main metric for this corpus."""
     anomalies: tuple[str, ...] = ()
     """Known peculiarities of the release, one sentence each."""
+    table_notes: tuple[str, ...] = ()
+    """What a reader of a table on this corpus must know, one sentence each: 'the test split holds two speakers'."""
     bundled: Path | None = None
     """Where it lies inside an installed package; None: under the data directory."""
 

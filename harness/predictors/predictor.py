@@ -10,7 +10,7 @@ from typing import TypeVar
 from harness.data import Split
 from harness.errors import ConfigError
 from harness.predictors.card import PredictorCard
-from harness.registry import Registry
+from harness.registry import Registry, origin_of
 from harness.schema import DialogueView, Prediction
 
 
@@ -77,7 +77,7 @@ def register_predictor(name: str, *, card: PredictorCard) -> Callable[[P], P]:
         if cls.predict is Predictor.predict and cls.predict_batch is Predictor.predict_batch:
             raise ConfigError(f"predictor {name!r}: {cls.__name__} must define predict or predict_batch")
         target = f"{cls.__module__}:{cls.__qualname__}"
-        PREDICTORS.add(name, PredictorSpec(name, card, cls), origin=cls.__module__, target=target)
+        PREDICTORS.add(name, PredictorSpec(name, card, cls), origin=origin_of(cls.__module__), target=target)
         return cls
 
     return register

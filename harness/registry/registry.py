@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -93,6 +94,10 @@ class Registry(Generic[T]):
                 row = self._rows[name] = Registered(name, row.origin, None, row.target, error)
         return row
 
+    def broken(self) -> list[Registered[T]]:
+        """Returns the rows known to be broken, without importing anything."""
+        return [row for row in self._rows.values() if row.error is not None]
+
     def __contains__(self, name: str) -> bool:
         return name in self._rows
 
@@ -111,6 +116,14 @@ class Registry(Generic[T]):
                 f"{self.kind} {name!r} from {origin} is already registered by {old.origin}; "
                 "choose another name, such as 'yourlab/" + name.rsplit("/", maxsplit=1)[-1] + "'"
             )
+
+
+def origin_of(module: str) -> str:
+    """Returns where a module comes from, for lists and manifests: a plugin file's name, or the top package.
+
+    The loader of plugin files leaves their name in the module as `__plugin_file__`: no path of a machine is recorded.
+    """
+    return str(getattr(sys.modules.get(module), "__plugin_file__", module.split(".", maxsplit=1)[0]))
 
 
 def _import_error(target: str) -> str | None:

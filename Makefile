@@ -1,0 +1,46 @@
+# Two commands: `make leaderboard` shows a tested board of the bundled sample corpus, `make test` runs every test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FIRST_LOOK := build/leaderboard
+BOARD := $(FIRST_LOOK)/leaderboards/sample
+
+.PHONY: leaderboard test lint bench soak clean
+
+# The runs are made on this machine, under build/, and their board is compared with the one in results/.
+leaderboard: $(VENV)/.installed $(BOARD)/board.toml
+	@$(BIN)/erc-harness run --board sample --results-dir $(FIRST_LOOK)
+	@$(BIN)/erc-harness leaderboard build sample --results-dir $(FIRST_LOOK)
+	@cmp -s $(BOARD)/leaderboard.json results/leaderboards/sample/leaderboard.json \
+		&& echo "identical to the committed board, results/leaderboards/sample" \
+		|| echo "differs from the committed board, results/leaderboards/sample (other library versions can do that)"
+
+$(BOARD)/board.toml: results/leaderboards/sample/board.toml
+	@mkdir -p $(@D) && cp $< $@
+
+test: $(VENV)/.installed-dev
+	$(BIN)/ruff check harness baselines prompts tests
+	$(BIN)/ruff format --check harness baselines prompts tests
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/benchmarks -m bench -n 0
+
+soak: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slow -n 2
+
+clean:
+	rm -rf build dist *.egg-info
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "erc-harness needs Python 3.11 or later; type: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,115 @@
+"""`erc-harness list`: predictors, datasets, metrics, runs, boards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from harness.cli.options import DataDir, Json, Plugins, ResultsDir, find_data_dir, find_layout
+from harness.cli.output import print_json, print_table
+
+app = typer.Typer(no_args_is_help=True, help="List what there is.")
+
+
+@app.command()
+def predictors(plugin: Plugins = None, as_json: Json = False) -> None:
+    """Predictors that can be run, broken ones with their cause."""
+    from harness.predictors import PREDICTORS
+    from harness.predictors.plugins import load_plugins
+
+    load_plugins(tuple(plugin or ()))
+    rows = []
+    for name in PREDICTORS:
+        row = PREDICTORS.row(name)
+        card = row.value.card if row.value is not None else None
+        rows.append(
+            {
+                "name": name,
+                "family": card.family if card else None,
+                "context": card.context if card else None,
+                "deterministic": card.deterministic if card else None,
+                "origin": row.origin,
+                "summary": card.summary if card else f"broken: {row.error}",
+                "error": row.error,
+            }
+        )
+    _print("predictors", rows, as_json, hide=("error",))
+
+
+@app.command()
+def datasets(data_dir: DataDir = None, plugin: Plugins = None, as_json: Json = False) -> None:
+    """Datasets that can be read, and whether their files are here."""
+    from harness.data import DATASETS, find_dataset
+    from harness.data.jsonl import list_jsonl
+    from harness.errors import DatasetNotFoundError, PluginLoadError
+    from harness.predictors.plugins import load_plugins
+
+    load_plugins(tuple(plugin or ()))
+    folder = find_data_dir(data_dir)
+    rows: list[dict[str, Any]] = []
+    for name in (*DATASETS, *(n for n in list_jsonl(folder) if n not in DATASETS)):
+        try:
+            spec, _ = find_dataset(name, folder)
+            here = True
+        except DatasetNotFoundError:
+            spec, here = DATASETS.get(name), False
+        except PluginLoadError as error:
+            rows.append({"name": name, "title": f"broken: {error}", "labels": None, "here": False, "license": None})
+            continue
+        card = spec.card
+        rows.append(
+            {"name": name, "title": card.title, "labels": len(card.label_set), "here": here, "license": card.license}
+        )
+    _print("datasets", rows, as_json)
+
+
+@app.command()
+def metrics(as_json: Json = False) -> None:
+    """Metrics that a board can show."""
+    from harness.evaluation.scoring import list_metrics
+
+    _print("metrics", [{"name": name, "description": text} for name, text in list_metrics().items()], as_json)
+
+
+@app.command()
+def runs(results_dir: ResultsDir = None, as_json: Json = False) -> None:
+    """Sealed runs."""
+    from harness.store import RunStore
+
+    layout = find_layout(results_dir)
+    rows = [
+        {
+            "name": stored.manifest.run_id,
+            "predictor": stored.manifest.predictor.label,
+            "dataset": stored.manifest.data.dataset,
+            "split": stored.manifest.data.split,
+            "seed": stored.manifest.seed,
+            "coverage": round(stored.manifest.coverage, 6),
+            "path": str(stored.path.relative_to(layout.root)),
+        }
+        for stored in RunStore(layout).runs()
+    ]
+    _print("runs", rows, as_json)
+
+
+@app.command()
+def boards(results_dir: ResultsDir = None, as_json: Json = False) -> None:
+    """Boards with a specification."""
+    from harness.leaderboard.spec import load_spec
+
+    layout = find_layout(results_dir)
+    names = sorted(path.parent.name for path in layout.leaderboards.glob("*/board.toml"))
+    rows = []
+    for name in names:
+        spec = load_spec(name, layout)
+        rows.append({"name": name, "title": spec.title, "datasets": ", ".join(spec.datasets)})
+    _print("boards", rows, as_json)
+
+
+def _print(key: str, rows: Sequence[dict[str, Any]], as_json: bool, hide: Sequence[str] = ()) -> None:
+    if as_json:
+        print_json({key: list(rows)})
+    else:
+        print_table([{k: v for k, v in row.items() if k not in hide} for row in rows])

@@ -1,0 +1,68 @@
+"""The console script: commands, errors and exit codes. Each command has its own file and imports late."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import harness
+from harness.cli import check, data, doctor, leaderboard, listing, show
+from harness.cli import run as run_command
+from harness.cli.argv import expand_repeated
+from harness.errors import HarnessError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Compare systems for emotion recognition in conversations: shared splits, stored predictions, honest tests.",
+)
+app.command()(run_command.run)
+app.command()(show.show)
+app.command()(show.compare)
+app.command()(leaderboard.export)
+app.command()(check.check)
+app.command()(doctor.doctor)
+app.add_typer(listing.app, name="list")
+app.add_typer(data.app, name="data")
+app.add_typer(leaderboard.app, name="leaderboard")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"erc-harness {harness.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+def main() -> None:
+    """Runs the command line; exits with 0 done, 1 a bug, 2 a deliberate error, 3 incomplete runs, 130 interrupted."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=expand_repeated(sys.argv[1:]), prog_name="erc-harness", standalone_mode=False)
+    except HarnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 2
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted; repeat the command to go on", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:  # the reader of a pipe has gone, such as `| head`
+        sys.stderr.close()
+        code = 0
+    except Exception as error:
+        if not hasattr(error, "exit_code"):
+            raise
+        error.show()  # type: ignore[attr-defined]  # a usage error of the option parser
+        code = 2
+    sys.exit(code)

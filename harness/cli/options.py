@@ -1,0 +1,61 @@
+"""Options that commands share, and where folders are when nobody says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.errors import ConfigError
+from harness.store import provenance
+from harness.store.layout import Layout
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Folder that holds one folder a corpus, such as meld/. Default: ERC_DATA_DIR."),
+]
+ResultsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--results-dir", help="Folder of runs and boards. Default: ERC_RESULTS_DIR, ./results, or that of the checkout."
+    ),
+]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="Python file or module that registers predictors or datasets; may be repeated."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]
+
+
+def find_data_dir(given: Path | None) -> Path | None:
+    """Returns the data directory: the option, else ERC_DATA_DIR, else None.
+
+    Raises:
+        ConfigError: it is not a folder.
+    """
+    named = given or (Path(os.environ["ERC_DATA_DIR"]) if os.environ.get("ERC_DATA_DIR") else None)
+    if named is None:
+        return None
+    if not named.is_dir():
+        source = "--data-dir" if given else "ERC_DATA_DIR"
+        raise ConfigError(f"{source} {str(named)!r} is not a folder; give the folder that holds meld/, emorynlp/, ...")
+    return named.resolve()
+
+
+def find_layout(given: Path | None) -> Layout:
+    """Returns the results folder: the option, ERC_RESULTS_DIR, ./results if it holds runs or boards, or the checkout's.
+
+    It need not exist yet. An installed package without any of these uses ./results.
+    """
+    if given is not None:
+        return Layout(given.resolve())
+    if os.environ.get("ERC_RESULTS_DIR"):
+        return Layout(Path(os.environ["ERC_RESULTS_DIR"]).resolve())
+    here = Layout(Path("results").resolve())
+    root = provenance.checkout()
+    if root is None or here.runs.is_dir() or here.leaderboards.is_dir():
+        return here
+    return Layout(root / "results")

@@ -1,0 +1,124 @@
+"""`erc-harness run`: makes what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli.options import DataDir, Json, Plugins, Quiet, ResultsDir, find_data_dir, find_layout
+from harness.cli.output import note, print_json, print_text
+from harness.errors import ConfigError
+from harness.schema.run import Job, RunOutcome
+from harness.store.layout import Layout
+
+
+def run(
+    predictors: Annotated[list[str] | None, typer.Argument(help="Names of predictors.", show_default=False)] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Datasets: names, or folders with a card.toml. Takes several.")
+    ] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Seeds: --seed 0 1 2. Default: 0.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-P", help="Parameter of the predictors: key=value.")
+    ] = None,
+    board: Annotated[str | None, typer.Option(help="Make the runs that this board asks for, and are missing.")] = None,
+    split: Annotated[str, typer.Option(help="Split to predict: dev or test.")] = "test",
+    jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
+    rerun: Annotated[bool, typer.Option("--rerun", help="Throw sealed runs away and make them again.")] = False,
+    data_dir: DataDir = None,
+    results_dir: ResultsDir = None,
+    plugin: Plugins = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run predictors on datasets; finished runs are skipped, interrupted ones go on."""
+    from harness.evaluation.executors import execute_in_processes, execute_serially
+    from harness.evaluation.jobs import Settings, plan
+    from harness.predictors.plugins import load_plugins
+
+    from .progress import RunDisplay
+
+    layout = find_layout(results_dir)
+    plugins = tuple(plugin or ())
+    load_plugins(plugins)
+    wanted = _board_jobs(board, layout) if board else _named_jobs(predictors, dataset, split, seed, param)
+    if board and (predictors or dataset or seed or param):
+        raise ConfigError("--board says what to run: give no predictor, --dataset, --seed or -P with it")
+    settings = Settings(layout.root, find_data_dir(data_dir), plugins, rerun)
+    runs = plan(wanted, settings)
+    with RunDisplay(runs, quiet) as display:
+        if jobs == 1 or len(runs) == 1:
+            outcomes = execute_serially(runs, settings, display.on_progress, display.on_outcome)
+        else:
+            outcomes = execute_in_processes(runs, settings, jobs, display.on_progress, display.on_outcome)
+    if as_json:
+        print_json({"runs": [asdict(outcome) for outcome in outcomes]})
+    else:
+        print_text(_summary(outcomes, layout))
+    if any(outcome.status in ("failed", "incomplete") for outcome in outcomes):
+        raise typer.Exit(3)
+
+
+def _named_jobs(
+    predictors: Sequence[str] | None,
+    datasets: Sequence[str] | None,
+    split: str,
+    seeds: Sequence[int] | None,
+    params: Sequence[str] | None,
+) -> list[Job]:
+    if not predictors:
+        raise ConfigError(
+            "no predictor given; type: erc-harness run PREDICTOR --dataset NAME (see: erc-harness list predictors)"
+        )
+    if not datasets:
+        raise ConfigError("no dataset given; add --dataset NAME (see: erc-harness list datasets)")
+    if split not in ("dev", "test"):
+        raise ConfigError(f"--split {split!r}: expected dev or test")
+    given = parse_params(params or ())
+    return [Job(p, given, d, split, s) for d in datasets for p in predictors for s in seeds or [0]]
+
+
+def _board_jobs(board: str, layout: Layout) -> list[Job]:
+    from harness.leaderboard.spec import load_spec
+
+    jobs = load_spec(board, layout).jobs()
+    if not jobs:
+        raise ConfigError(f"board {board!r} names no predictor; add [[predictors]] to {layout.board_spec(board)}")
+    return jobs
+
+
+def parse_params(given: Sequence[str]) -> dict[str, Any]:
+    """Returns `key=value` words as a mapping; values stay strings until the predictor's annotations are known.
+
+    Raises:
+        ConfigError: a word has no '=', or a key comes twice.
+    """
+    params: dict[str, Any] = {}
+    for word in given:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"-P {word!r}: expected key=value, such as -P history=2")
+        if key in params:
+            raise ConfigError(f"-P {key!r} is given twice: {params[key]!r} and {value!r}")
+        params[key] = value
+    return params
+
+
+def _summary(outcomes: Sequence[RunOutcome], layout: Layout) -> str:
+    counts = Counter(outcome.status for outcome in outcomes)
+    words = {"done": "made now", "skipped": "made before", "incomplete": "incomplete", "failed": "failed"}
+    said = ", ".join(f"{counts[status]} {word}" for status, word in words.items() if counts[status])
+    folder = outcomes[0].path if len(outcomes) == 1 else layout.runs
+    return f"{len(outcomes)} run{'s' if len(outcomes) != 1 else ''}: {said}; in {folder}"
+
+
+def warn_missing(missing: Sequence[str], board: str) -> None:
+    """Says on stderr which runs a board asks for and does not have."""
+    shown = "; ".join(missing[:4]) + (f"; and {len(missing) - 4} more" if len(missing) > 4 else "")
+    note(
+        f"warning: {len(missing)} runs of board {board!r} are missing ({shown}); type: erc-harness run --board {board}"
+    )

@@ -1,0 +1,1 @@
+"""Running predictors and scoring what is stored. Knows nothing of tables."""

@@ -1,0 +1,123 @@
+"""From a request to a run that can start: names looked up, parameters resolved, corpus read, folder known."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from harness.data import Dataset, Split, load_dataset
+from harness.errors import ConfigError
+from harness.predictors import PREDICTORS, Predictor, PredictorSpec
+from harness.predictors.build import resolve_params
+from harness.schema.run import DataRecord, Job, PredictorRecord, RunConfig
+from harness.store.atomic import sha256_of
+from harness.store.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where a job finds its data and leaves its results; plain enough to be sent to another process."""
+
+    results_dir: Path
+    data_dir: Path | None = None
+    plugins: tuple[str, ...] = ()
+    """Files and modules to load before looking up names."""
+    rerun: bool = False
+    """Whether sealed runs are thrown away and made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """A job with everything it needs looked up."""
+
+    job: Job
+    spec: PredictorSpec
+    dataset: Dataset
+    params: dict[str, Any]
+    """Resolved, defaults included."""
+    config: RunConfig
+    folder: Path
+
+    @property
+    def split(self) -> Split:
+        """The split to predict."""
+        return self.dataset.split(self.job.split)
+
+    def predictor_record(self) -> PredictorRecord:
+        """Returns what the manifest says of the predictor."""
+        defaults = resolve_params(self.spec, {})
+        return PredictorRecord(
+            name=self.spec.name,
+            origin=PREDICTORS.row(self.spec.name).origin,
+            card=asdict(self.spec.card),
+            params_given=dict(self.job.params),
+            params=self.params,
+            params_changed={k: v for k, v in self.params.items() if v != defaults[k]},
+            code_sha256=code_sha256(self.spec.build),
+        )
+
+    def data_record(self) -> DataRecord:
+        """Returns what the manifest says of the data."""
+        split, card = self.split, self.dataset.card
+        return DataRecord(
+            dataset=self.dataset.name,
+            split=split.name,
+            fingerprint=split.fingerprint,
+            dataset_fingerprint=self.dataset.fingerprint,
+            labels=split.label_set.labels,
+            neutral=split.label_set.neutral,
+            n_dialogues=sum(bool(d.labelled()) for d in split.dialogues),
+            n_utterances=len(split.gold),
+            metric=card.metric,
+            notes=card.table_notes,
+        )
+
+
+def prepare(job: Job, settings: Settings) -> PreparedRun:
+    """Returns a job ready to run; nothing is written.
+
+    Raises:
+        HarnessError: of the class that fits: an unknown name, a bad parameter, a corpus that is missing or corrupt.
+    """
+    spec = PREDICTORS.get(job.predictor)
+    params = resolve_params(spec, job.params)
+    dataset = _load(job.dataset, settings.data_dir)
+    dataset.split(job.split)
+    config = RunConfig(spec.name, params, dataset.name, dataset.fingerprint, job.split, job.seed)
+    folder = Layout(settings.results_dir).run(dataset.name, job.split, spec.name, config.run_id)
+    return PreparedRun(job, spec, dataset, params, config, folder)
+
+
+def plan(jobs: Iterable[Job], settings: Settings) -> list[PreparedRun]:
+    """Returns the runs behind some jobs, each once; a deterministic predictor keeps the first of its seeds only.
+
+    Raises:
+        ConfigError: a seed is negative.
+        HarnessError: as `prepare`.
+    """
+    runs: dict[object, PreparedRun] = {}
+    for job in jobs:
+        if job.seed < 0:
+            raise ConfigError(f"seed {job.seed!r}: expected a whole number from 0 up")
+        run = prepare(job, settings)
+        key = run.folder.with_name(run.config.config_id) if run.spec.card.deterministic else run.folder
+        runs.setdefault(key, run)
+    return list(runs.values())
+
+
+def code_sha256(build: type[Predictor]) -> str:
+    """Returns the SHA-256 of the source file that defines a predictor; '' if there is no such file."""
+    try:
+        path = inspect.getsourcefile(build)
+    except TypeError:
+        return ""
+    return sha256_of(Path(path).read_bytes()) if path and Path(path).is_file() else ""
+
+
+@lru_cache(maxsize=4)
+def _load(name: str, data_dir: Path | None) -> Dataset:
+    return load_dataset(name, data_dir)

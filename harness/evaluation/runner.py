@@ -1,0 +1,235 @@
+"""Makes one run: learn, predict dialogue by dialogue into a log, seal. A killed run goes on where its log ends."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from harness.data import Split
+from harness.errors import ConfigError, HarnessError, PredictionError
+from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
+from harness.predictors import Predictor
+from harness.predictors.build import build_predictor
+from harness.schema import STATUSES, Dialogue, DialogueView, Prediction
+from harness.schema.run import Manifest, RunOutcome, RunStatus
+from harness.store import StoredRun, provenance
+from harness.store.atomic import locked, sha256_of, write_atomic
+from harness.store.layout import DIALOGUES, ERROR, FITTED, LOCK, LOG, MANIFEST, PREDICTIONS
+from harness.store.predictions import encode_dialogues, encode_predictions, tabulate_dialogues
+from harness.store.run_log import RunLog
+from harness.store.run_store import encode_manifest, read_manifest
+
+BATCH_DIALOGUES = 16
+"""Dialogues handed to a predictor at once; what is lost at most when the process is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come."""
+
+    phase: Literal["fit", "predict"]
+    done: int
+    """Dialogues predicted."""
+    total: int
+    """Dialogues to predict."""
+
+
+Report = Callable[[Progress], None]
+
+
+def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutcome:
+    """Makes a run, or finishes it, or finds it done.
+
+    An exception of the predictor fails the run, not the caller: its traceback is kept in the run's folder, and what
+    the run has done so far stays. Interrupts pass through.
+    """
+    begin = time.perf_counter()
+    status: RunStatus = "done"
+    detail = ""
+    try:
+        if _is_sealed(run) and not settings.rerun:
+            status, detail = "skipped", _check_sealed(run)
+        else:
+            with locked(run.folder / LOCK):
+                if settings.rerun:
+                    _clear(run.folder)
+                if not _is_sealed(run):  # another process may have sealed it meanwhile
+                    _make(run, report)
+                _remove_traces(run.folder)
+    except HarnessError as error:
+        status, detail = "failed", str(error)
+    except Exception as error:  # the predictor is foreign code: anything may come out of it
+        write_atomic(run.folder / ERROR, traceback.format_exc().encode())
+        status = "failed"
+        detail = f"{type(error).__name__}: {error}; the traceback is in {run.folder / ERROR}"
+    config = run.config
+    return RunOutcome(
+        config.run_id, config.predictor, config.dataset, config.split, config.seed, str(run.folder), status,
+        round(time.perf_counter() - begin, 3), detail,
+    )  # fmt: skip
+
+
+def _make(run: PreparedRun, report: Report) -> None:
+    """Does what the log does not have yet, then seals."""
+    split = run.split
+    dialogues = [d for d in split.dialogues if d.labelled()]
+    log = RunLog(run.folder / LOG, run.config.config_id, datetime.now(UTC).isoformat(timespec="seconds"))
+    try:
+        todo = [d for d in dialogues if d.id not in log.content.predictions]
+        if todo:
+            report(Progress("fit", 0, len(dialogues)))
+            predictor = _ready_predictor(run, log)
+            for batch in _chunks(todo):
+                report(Progress("predict", len(log.content.predictions), len(dialogues)))
+                _predict(predictor, batch, run, log)
+        report(Progress("predict", len(dialogues), len(dialogues)))
+        _seal(run, split, log)
+    finally:
+        log.close()
+
+
+def _ready_predictor(run: PreparedRun, log: RunLog) -> Predictor:
+    """Returns the predictor, having learned: restored from an earlier session if it can be."""
+    predictor = build_predictor(run.spec, run.params, run.job.seed)
+    if type(predictor).fit is Predictor.fit:
+        return predictor
+    fitted = run.folder / FITTED
+    if fitted.is_dir() and predictor.can_resume():
+        predictor.load(fitted)
+        return predictor
+    missing = [name for name in ("train", "dev") if name not in run.dataset.splits]
+    if missing:
+        raise ConfigError(
+            f"predictor {run.spec.name!r} learns, but dataset {run.dataset.name!r} has no {missing[0]} split"
+        )
+    begin = time.perf_counter()
+    predictor.fit(run.dataset.split("train"), run.dataset.split("dev"))
+    log.fitted(round(time.perf_counter() - begin, 3))
+    if predictor.can_resume():
+        _save(predictor, fitted)
+    return predictor
+
+
+def _save(predictor: Predictor, folder: Path) -> None:
+    """Saves what was learned so that the folder is there whole or not at all."""
+    temporary = folder.with_name(f"{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    predictor.save(temporary)
+    temporary.rename(folder)
+
+
+def _predict(predictor: Predictor, batch: Sequence[Dialogue], run: PreparedRun, log: RunLog) -> None:
+    """Asks for the predictions of some dialogues and keeps them."""
+    label_set = run.split.label_set
+    views = [view for dialogue in batch for view in dialogue.views(run.spec.card.context, label_set)]
+    begin = time.perf_counter()
+    answers = predictor.predict_batch(views)
+    seconds = round((time.perf_counter() - begin) / len(batch), 6)
+    by_dialogue: dict[str, list[Prediction]] = {dialogue.id: [] for dialogue in batch}
+    check_answers(views, answers)
+    for view, answer in zip(views, answers, strict=True):
+        by_dialogue[view.dialogue_id] += answer
+    for dialogue_id, predictions in by_dialogue.items():
+        log.predicted(dialogue_id, predictions, seconds)
+
+
+def check_answers(views: Sequence[DialogueView], answers: Sequence[Sequence[Prediction]]) -> None:
+    """Checks that every target got exactly one prediction, in order, within the label set.
+
+    Raises:
+        PredictionError: it did not; the message names the view and the utterance.
+    """
+    if len(answers) != len(views):
+        raise PredictionError(f"predict_batch returned {len(answers)} answers for {len(views)} dialogue views")
+    for view, answer in zip(views, answers, strict=True):
+        asked, got = [u.id for u in view.targets], [p.utterance_id for p in answer]
+        if asked != got:
+            raise PredictionError(
+                f"dialogue {view.dialogue_id!r}: expected one prediction per target in order, {asked!r}, got {got!r}"
+            )
+        labels = view.label_set.labels
+        for prediction in answer:
+            if prediction.label is not None and prediction.label not in labels:
+                raise PredictionError(
+                    f"utterance {prediction.utterance_id!r}: label {prediction.label!r} is not one of {list(labels)}; "
+                    "for an answer without a usable label give label None and status 'unparsed'"
+                )
+            if prediction.scores is not None and set(prediction.scores) != set(labels):
+                raise PredictionError(
+                    f"utterance {prediction.utterance_id!r}: scores name {sorted(prediction.scores)}, "
+                    f"expected every label of {list(labels)}"
+                )
+
+
+def _seal(run: PreparedRun, split: Split, log: RunLog) -> None:
+    """Writes tables, then the manifest with their hashes."""
+    content = log.content
+    predictions = {p.utterance_id: p for answer in content.predictions.values() for p in answer}
+    files = {
+        PREDICTIONS: encode_predictions(split, predictions),
+        DIALOGUES: encode_dialogues(tabulate_dialogues(split, predictions)),
+    }
+    for name, data in files.items():
+        write_atomic(run.folder / name, data)
+    statuses = Counter(p.status for p in predictions.values())
+    manifest = Manifest(
+        format=1,
+        run_id=run.config.run_id,
+        seed=run.config.seed,
+        predictor=run.predictor_record(),
+        data=run.data_record(),
+        statuses={status: statuses[status] for status in STATUSES},
+        versions=provenance.versions(),
+        git=provenance.git_state(),
+        hardware=provenance.hardware(),
+        times={
+            "started": content.started,
+            "fit_seconds": round(content.fit_seconds, 3),
+            "predict_seconds": round(content.predict_seconds, 3),
+            "n_sessions": content.n_sessions,
+        },
+        files={name: sha256_of(data) for name, data in files.items()},
+    )
+    write_atomic(run.folder / MANIFEST, encode_manifest(manifest))
+
+
+def _is_sealed(run: PreparedRun) -> bool:
+    return (run.folder / MANIFEST).exists()
+
+
+def _check_sealed(run: PreparedRun) -> str:
+    """Returns what to know about a sealed run that is skipped, after checking that its files are those sealed."""
+    stored = StoredRun(run.folder, read_manifest(run.folder / MANIFEST))
+    stored.dialogues()
+    stored.predictions()
+    if stored.manifest.predictor.code_sha256 != code_sha256(run.spec.build):
+        return f"the code of {run.spec.name!r} has changed since; add --rerun to make this run again"
+    return ""
+
+
+def _remove_traces(folder: Path) -> None:
+    """Removes what only an unfinished run needs."""
+    for name in (LOG, ERROR):
+        (folder / name).unlink(missing_ok=True)
+    for name in (FITTED, f"{FITTED}.tmp"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _clear(folder: Path) -> None:
+    """Unseals a run and forgets its log; the manifest goes first, so that half a removal is an unfinished run."""
+    for name in (MANIFEST, PREDICTIONS, DIALOGUES):
+        (folder / name).unlink(missing_ok=True)
+    _remove_traces(folder)
+
+
+def _chunks(dialogues: Sequence[Dialogue]) -> Iterator[Sequence[Dialogue]]:
+    for start in range(0, len(dialogues), BATCH_DIALOGUES):
+        yield dialogues[start : start + BATCH_DIALOGUES]

@@ -1,0 +1,259 @@
+"""From stored runs to a leaderboard: a pure function of the files under `results/`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import harness
+from harness.errors import ConfigError
+from harness.evaluation.scoring import System, check_comparable, group_runs, load_system, resolve_metric, score_table
+from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PairComparison
+from harness.leaderboard.spec import BoardSpec, PredictorEntry
+from harness.metrics import Metric
+from harness.schema.run import row_label
+from harness.significance import SystemComparison, compare_systems
+from harness.store import RunStore, StoredRun
+
+SHORT = {
+    "weighted_f1": "wF1",
+    "macro_f1": "mF1",
+    "accuracy": "acc",
+    "micro_f1": "miF1",
+    "micro_f1_no_neutral": "miF1-nn",
+}
+"""Names of metrics in signatures."""
+
+TEST_TITLES = {
+    "satterthwaite": "t-test over dialogues and seeds (Satterthwaite)",
+    "sign-flip": "studentised sign-flip test over dialogues",
+    "t": "t-test over dialogues",
+}
+"""Names of tests in captions."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """One dataset of a board, computed."""
+
+    header: DatasetHeader
+    entries: tuple[Entry, ...]
+    comparisons: tuple[PairComparison, ...]
+    metric: Metric
+    result: SystemComparison
+
+
+def build_leaderboard(board: str, spec: BoardSpec, store: RunStore) -> Leaderboard:
+    """Returns the leaderboard of a specification; the same files give the same value.
+
+    Raises:
+        ConfigError: there is no run to show, or a setting does not fit.
+        IncompatibleRunsError: runs of one dataset differ in data or labels.
+        StoreError: a stored file is missing or corrupt.
+        UnknownNameError: a metric is not known.
+    """
+    blocks = [_build_block(dataset, spec, store, board) for dataset in spec.datasets]
+    first = blocks[0]
+    return Leaderboard(
+        board=board,
+        title=spec.title or board,
+        metric=first.metric.name,
+        metric_title=first.metric.title,
+        metrics=(first.metric.name, *(m for m in spec.metrics if m != first.metric.name)),
+        datasets=tuple(block.header for block in blocks),
+        entries=tuple(entry for block in blocks for entry in block.entries),
+        comparisons=tuple(pair for block in blocks for pair in block.comparisons),
+        scope=first.result.scope,
+        test=first.result.test,
+        test_title=TEST_TITLES.get(first.result.test, first.result.test),
+        correction=first.result.correction,
+        alpha=spec.alpha,
+        n_resamples=first.result.n_resamples or None,
+        seed=spec.seed,
+        version=harness.__version__,
+    )
+
+
+def missing_runs(spec: BoardSpec, store: RunStore) -> list[str]:
+    """Returns "PREDICTOR on DATASET, seed K" for every run that the board asks for and the store does not have."""
+    missing = []
+    for dataset in spec.datasets:
+        runs = store.runs(dataset, spec.split)
+        for wanted in spec.predictors:
+            found = [run for run in runs if _is_wanted(run, wanted)]
+            if found and found[0].manifest.predictor.card["deterministic"]:
+                continue
+            seeds = {run.manifest.seed for run in found}
+            label = row_label(wanted.name, wanted.params)
+            missing += [f"{label} on {dataset}, seed {seed}" for seed in spec.seeds if seed not in seeds]
+    return missing
+
+
+def _build_block(dataset: str, spec: BoardSpec, store: RunStore, board: str) -> _Block:
+    runs = _chosen_runs(store.runs(dataset, spec.split), spec)
+    if not runs:
+        raise ConfigError(f"board {board!r} has no run on {dataset!r} yet; type: erc-harness run --board {board}")
+    check_comparable(runs)
+    systems = sorted((load_system(group) for group in group_runs(runs)), key=lambda system: system.label)
+    metric = resolve_metric(spec.metric or runs[0].manifest.data.metric, runs[0])
+    result = compare_systems(
+        [system.counts for system in systems],
+        metric,
+        scope=spec.scope,
+        deterministic=[system.deterministic for system in systems],
+        test=spec.test,
+        correction=spec.correction,
+        alpha=spec.alpha,
+        n_resamples=spec.n_resamples,
+        seed=spec.seed,
+    )
+    order = sorted(range(len(systems)), key=lambda i: (-result.score[i], systems[i].label))
+    best = round(float(result.score[order[0]]), 4)
+    entries = tuple(
+        _entry(dataset, i, systems[i], spec, metric, result, round(float(result.score[i]), 4) == best, store)
+        for i in order
+    )
+    return _Block(
+        _header(runs[0], systems, spec, metric, result),
+        entries,
+        _pairs(dataset, order, systems, result),
+        metric,
+        result,
+    )
+
+
+def _chosen_runs(runs: Sequence[StoredRun], spec: BoardSpec) -> list[StoredRun]:
+    """Returns the runs that belong on a board: those it names, with its seeds, and others if it takes them.
+
+    In checkpoint scope a row is one run: of several seeds the first that the board names.
+    """
+    chosen = []
+    for group in group_runs(runs):
+        named = any(_is_wanted(group[0], wanted) for wanted in spec.predictors)
+        if not named and not spec.other_runs:
+            continue
+        deterministic = group[0].manifest.predictor.card["deterministic"]
+        kept = [r for r in group if deterministic or not named or r.manifest.seed in spec.seeds]
+        kept.sort(key=lambda run: run.manifest.seed)
+        chosen += kept[:1] if deterministic or spec.scope == "checkpoint" else kept
+    return chosen
+
+
+def _is_wanted(run: StoredRun, wanted: PredictorEntry) -> bool:
+    """Whether a run is of this predictor with these parameters and defaults for the rest."""
+    made = run.manifest.predictor
+    params: Mapping[str, Any] = made.params
+    return (
+        made.name == wanted.name
+        and all(key in params and params[key] == value for key, value in wanted.params.items())
+        and all(key in wanted.params for key in made.params_changed)
+    )
+
+
+def _entry(
+    dataset: str,
+    i: int,
+    system: System,
+    spec: BoardSpec,
+    metric: Metric,
+    result: SystemComparison,
+    best: bool,
+    store: RunStore,
+) -> Entry:
+    manifest = system.runs[0].manifest
+    return Entry(
+        predictor=system.label,
+        dataset=dataset,
+        score=float(result.score[i]),
+        se=float(result.se[i]),
+        se_dialogue=float(result.se_dialogue[i]),
+        se_seed=float(result.se_seed[i]),
+        low=float(result.low[i]),
+        high=float(result.high[i]),
+        rank_low=result.rank_low[i],
+        rank_high=result.rank_high[i],
+        letters=result.letters[i],
+        top=result.top[i],
+        best=best,
+        n_seeds=len(system.runs),
+        coverage=system.coverage,
+        context=str(manifest.predictor.card["context"]),
+        modalities=tuple(manifest.predictor.card["modalities"]),
+        metrics=_mean_metrics(system, (metric.name, *spec.metrics)),
+        runs=tuple(str(run.path.relative_to(store.layout.root)) for run in system.runs),
+    )
+
+
+def _mean_metrics(system: System, names: Iterable[str]) -> dict[str, float]:
+    """Returns metrics by name, mean over the runs of a system."""
+    wanted = list(dict.fromkeys(names))
+    neutral = system.runs[0].manifest.data.neutral
+    rows = [score_table(table, wanted, neutral) for table in system.tables]
+    return {name: sum(row[name] for row in rows) / len(rows) for name in wanted}
+
+
+def _pairs(
+    dataset: str, order: Sequence[int], systems: Sequence[System], result: SystemComparison
+) -> tuple[PairComparison, ...]:
+    return tuple(
+        PairComparison(
+            dataset,
+            systems[a].label,
+            systems[b].label,
+            float(result.difference[a, b]),
+            float(result.pair_low[a, b]),
+            float(result.pair_high[a, b]),
+            float(result.p_value[a, b]),
+            float(result.p_adjusted[a, b]),
+        )
+        for a, b in combinations(order, 2)
+        if result.tested[a] and result.tested[b]
+    )
+
+
+def _header(
+    run: StoredRun, systems: Sequence[System], spec: BoardSpec, metric: Metric, result: SystemComparison
+) -> DatasetHeader:
+    data = run.manifest.data
+    contexts = sorted({str(s.runs[0].manifest.predictor.card["context"]) for s in systems})
+    seeds = sorted({len(s.runs) for s in systems if not s.deterministic}) or [1]
+    signature = "|".join(
+        (
+            SHORT.get(metric.name, metric.name),
+            f"data:{data.dataset}@{data.fingerprint[:8]}",
+            f"split:{data.split}",
+            f"n:{result.n_utterances}/{result.n_dialogues}",
+            f"labels:{len(data.labels)}",
+            f"ctx:{','.join(contexts)}",
+            "unparsed:wrong",
+            f"scope:{result.scope}",
+            "unit:dialogue",
+            "ci:t",
+            f"test:{result.test}",
+            f"adj:{result.correction}",
+            f"seeds:{seeds[0] if len(seeds) == 1 else f'{seeds[0]}-{seeds[-1]}'}",
+            f"v:{harness.__version__}",
+        )
+    )
+    untested = [systems[i].label for i, tested in enumerate(result.tested) if not tested]
+    notes = [_untested_note(label) for label in untested]
+    return DatasetHeader(
+        dataset=data.dataset,
+        split=data.split,
+        fingerprint=data.fingerprint,
+        labels=data.labels,
+        n_utterances=result.n_utterances,
+        n_dialogues=result.n_dialogues,
+        effective_clusters=result.effective_clusters,
+        signature=signature,
+        warnings=(*data.notes, *result.warnings, *notes),
+    )
+
+
+def _untested_note(label: str) -> str:
+    return (
+        f"{label} takes no part in the tests: scope 'procedure' needs 3 seeds or more of a stochastic predictor; "
+        "add seeds, or declare it deterministic if every seed gives the same predictions"
+    )

@@ -1,0 +1,103 @@
+"""The specification of a board: results/leaderboards/<board>/board.toml, validated.
+
+title = "MELD, seven emotions"
+datasets = ["meld"]              # names, or folders with a card.toml
+split = "test"
+seeds = [0, 1, 2, 3, 4]          # a deterministic predictor runs the first only
+metric = "weighted_f1"           # default: the main metric of the first dataset
+metrics = ["accuracy", "macro_f1"]
+scope = "procedure"              # or "checkpoint": one run a row
+test = "satterthwaite"
+correction = "holm"
+alpha = 0.05
+n_resamples = 10000
+seed = 0                         # of the resampling
+other_runs = true                # rank every other stored run of these datasets too
+
+[[predictors]]
+name = "tfidf-svm"
+params = { history = 2 }
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import ConfigError, UnknownNameError
+from harness.schema.run import Job
+from harness.store.layout import Layout
+
+
+class PredictorEntry(BaseModel):
+    """One predictor that `run --board` makes sure is there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    params: dict[str, Any] = {}
+
+
+class BoardSpec(BaseModel):
+    """What a board shows and how it tests."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = ""
+    datasets: tuple[str, ...] = Field(min_length=1)
+    split: Literal["dev", "test"] = "test"
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
+    metric: str | None = None
+    metrics: tuple[str, ...] = ("accuracy", "macro_f1")
+    scope: Literal["procedure", "checkpoint"] = "procedure"
+    test: str | None = None
+    correction: str | None = None
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    n_resamples: int = Field(default=10_000, ge=100)
+    seed: int = Field(default=0, ge=0)
+    other_runs: bool = False
+    predictors: tuple[PredictorEntry, ...] = ()
+
+    def jobs(self) -> list[Job]:
+        """Returns every run that the board asks for."""
+        return [
+            Job(entry.name, entry.params, dataset, self.split, seed)
+            for dataset in self.datasets
+            for entry in self.predictors
+            for seed in self.seeds
+        ]
+
+
+def load_spec(board: str, layout: Layout) -> BoardSpec:
+    """Returns the specification of a board; a board without a file that is named like a dataset ranks all its runs.
+
+    Raises:
+        UnknownNameError: there is no such board and no stored run of such a dataset.
+        ConfigError: the file is not TOML, or a key or value is not allowed.
+    """
+    path = layout.board_spec(board)
+    if path.is_file():
+        return _read(path)
+    if layout.split(board, "test").is_dir():
+        return BoardSpec(title=f"All runs on {board}", datasets=(board,), other_runs=True)
+    known = sorted(p.parent.name for p in layout.leaderboards.glob("*/board.toml"))
+    raise UnknownNameError.of(
+        "board", board, known,
+        f"write {path}, or make runs first: erc-harness run PREDICTOR --dataset {board}",
+    )  # fmt: skip
+
+
+def _read(path: Path) -> BoardSpec:
+    try:
+        return BoardSpec.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        given = f", got {first['input']!r}" if first["type"] not in ("missing", "extra_forbidden") else ""
+        allowed = f" (known keys: {', '.join(BoardSpec.model_fields)})" if first["type"] == "extra_forbidden" else ""
+        raise ConfigError(f"{path}, key {key!r}: {first['msg']}{given}{allowed}") from error

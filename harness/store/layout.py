@@ -1,0 +1,77 @@
+"""The paths under `results/`; no other module knows them.
+
+results/runs/<dataset>/<split>/<predictor>/<run_id>/{manifest.json, predictions.parquet, dialogues.parquet}
+results/leaderboards/<board>/{board.toml, leaderboard.json, leaderboard.md, leaderboard.csv, leaderboard.tex}
+results/benchmarks/<name>.json
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import ConfigError
+from harness.registry.registry import NAME
+
+RUN_ID = re.compile(r"seed\d+-[0-9a-f]{8}")
+
+MANIFEST = "manifest.json"
+PREDICTIONS = "predictions.parquet"
+DIALOGUES = "dialogues.parquet"
+LOG = "run.log.jsonl"
+"""Append-only while a run is not sealed."""
+LOCK = "lock"
+FITTED = "fitted"
+"""Folder with what an unsealed run has learned so far."""
+ERROR = "error.log"
+"""Traceback of a failed attempt."""
+
+VIEWS = {"json": "leaderboard.json", "markdown": "leaderboard.md", "csv": "leaderboard.csv", "latex": "leaderboard.tex"}
+"""File name of each committed view of a board, by exporter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths below one results folder."""
+
+    root: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def leaderboards(self) -> Path:
+        return self.root / "leaderboards"
+
+    def run(self, dataset: str, split: str, predictor: str, run_id: str) -> Path:
+        """Returns the folder of a run."""
+        return self.runs / _safe("dataset", dataset) / split / _safe("predictor", predictor) / run_id
+
+    def split(self, dataset: str, split: str) -> Path:
+        """Returns the folder that holds every run on a split."""
+        return self.runs / _safe("dataset", dataset) / split
+
+    def board(self, board: str) -> Path:
+        """Returns the folder of a board."""
+        return self.leaderboards / _safe("board", board)
+
+    def board_spec(self, board: str) -> Path:
+        """Returns the path of a board's specification."""
+        return self.board(board) / "board.toml"
+
+    def view(self, board: str, exporter: str) -> Path:
+        """Returns the path of a committed view of a board."""
+        return self.board(board) / VIEWS[exporter]
+
+
+def _safe(kind: str, name: str) -> str:
+    """Returns a name that cannot leave its folder.
+
+    Raises:
+        ConfigError: the name has other characters than registered names have.
+    """
+    if not NAME.fullmatch(name) or ".." in name:
+        raise ConfigError(f"{kind} name {name!r}: expected lower-case letters, digits, '.', '_' or '-'")
+    return name

@@ -1,0 +1,112 @@
+"""The append-only log of a run that is not sealed yet: what is in it need never be done again.
+
+One JSON object a line: first {"config_id": ...}; then {"fit_seconds": ...} once the predictor has learned; then for
+each dialogue {"dialogue_id": ..., "seconds": ..., "predictions": [[utterance_id, label, status, scores or null], ...]}.
+A session that takes up the run adds {"session": n}. A process killed while writing leaves half a line: it is cut off.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import BufferedWriter
+from pathlib import Path
+from typing import Any
+
+from harness.errors import PredictionError, StoreError
+from harness.schema import Prediction
+
+
+@dataclass(slots=True)
+class LogContent:
+    """What a log says so far."""
+
+    started: str = ""
+    """ISO 8601 UTC time of the first session."""
+    n_sessions: int = 0
+    fit_seconds: float = 0.0
+    predict_seconds: float = 0.0
+    predictions: dict[str, list[Prediction]] = field(default_factory=dict)
+    """By dialogue id."""
+
+
+class RunLog:
+    """Appends to a log; every line is flushed to the disk before the call returns."""
+
+    def __init__(self, path: Path, config_id: str, now: str) -> None:
+        """Opens or begins the log of a configuration.
+
+        Args:
+            path: file; its folder exists.
+            config_id: of the run; another one in the file is an error.
+            now: ISO 8601 UTC time.
+
+        Raises:
+            StoreError: the log is corrupt before its last line, or belongs to another configuration.
+        """
+        self.content = LogContent()
+        size = self._replay(path, config_id) if path.exists() else 0
+        self._file: BufferedWriter = path.open("r+b" if size else "wb")
+        self._file.truncate(size)
+        self._file.seek(size)
+        self.content.n_sessions += 1
+        if not size:
+            self.content.started = now
+            self._append({"config_id": config_id, "started": now})
+        else:
+            self._append({"session": self.content.n_sessions})
+
+    def fitted(self, seconds: float) -> None:
+        """Notes that the predictor has learned, in this many seconds."""
+        self.content.fit_seconds += seconds
+        self._append({"fit_seconds": seconds})
+
+    def predicted(self, dialogue_id: str, predictions: Sequence[Prediction], seconds: float) -> None:
+        """Keeps the predictions of one dialogue."""
+        self.content.predictions[dialogue_id] = list(predictions)
+        self.content.predict_seconds += seconds
+        rows = [[p.utterance_id, p.label, p.status, None if p.scores is None else dict(p.scores)] for p in predictions]
+        self._append({"dialogue_id": dialogue_id, "seconds": seconds, "predictions": rows})
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _append(self, record: dict[str, Any]) -> None:
+        try:
+            self._file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {self._file.name}: {error.strerror}; free the disk and repeat: nothing is lost"
+            ) from error
+
+    def _replay(self, path: Path, config_id: str) -> int:
+        """Fills `content` from whole lines; returns the length of that part in bytes."""
+        whole = path.read_bytes()
+        whole = whole[: whole.rfind(b"\n") + 1]
+        for number, line in enumerate(whole.splitlines(), start=1):
+            try:
+                self._take(json.loads(line), config_id)
+            except (ValueError, KeyError, TypeError, AttributeError, PredictionError) as error:
+                raise StoreError(
+                    f"{path}, line {number} is corrupt ({error}); delete the file and run again"
+                ) from error
+        return len(whole)
+
+    def _take(self, record: dict[str, Any], config_id: str) -> None:
+        if "config_id" in record:
+            if record["config_id"] != config_id:
+                raise ValueError(f"it belongs to configuration {record['config_id']!r}")
+            self.content.started, self.content.n_sessions = record["started"], 1
+        elif "session" in record:
+            self.content.n_sessions = record["session"]
+        elif "fit_seconds" in record:
+            self.content.fit_seconds += record["fit_seconds"]
+        else:
+            rows = [Prediction(u, label, scores, status) for u, label, status, scores in record["predictions"]]
+            self.content.predictions[record["dialogue_id"]] = rows
+            self.content.predict_seconds += record["seconds"]
