@@ -1,0 +1,175 @@
+"""The one entry for comparing systems on one split: from confusion counts to scores, p-values, ranks and letters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from harness.errors import ConfigError
+from harness.metrics import Metric
+from harness.metrics.confusion import FloatArray, IntArray
+from harness.significance.choices import CORRECTIONS, MAX_T, TESTS, check_resolution, resolve
+from harness.significance.estimates import PairFamily, estimate_scores, pair_family
+from harness.significance.pair_tests import PairTest
+from harness.significance.panel import Panel, build_panel
+from harness.significance.ranks import BoolArray, letters, rank_sets
+from harness.significance.result import SystemComparison
+from harness.significance.seeds import no_seed_variance, seed_variance
+
+Scope = Literal["checkpoint", "procedure"]
+FEWEST_SEEDS = 3
+
+
+def compare_systems(
+    counts: Sequence[IntArray],
+    metric: Metric,
+    *,
+    scope: Scope = "checkpoint",
+    deterministic: Sequence[bool] | None = None,
+    test: str | None = None,
+    correction: str | None = None,
+    alpha: float = 0.05,
+    n_resamples: int = 10_000,
+    seed: int = 0,
+) -> SystemComparison:
+    """Compares all pairs of systems on one split.
+
+    Unit of resampling: the dialogue. In checkpoint scope the null hypothesis of a pair is that these very predictions
+    score alike on the population of dialogues; in procedure scope, that the two training procedures do on average over
+    seeds. The family of the correction is all pairs of tested systems.
+
+    Args:
+        counts: per system, int64 (n_seeds, n_dialogues, n_labels, n_labels + 1), all on the same gold.
+        metric: what to score.
+        scope: "checkpoint" takes one seed per system; "procedure" takes 3 or more, or 1 of a deterministic system.
+            Other systems are shown with their score and take no part in tests.
+        deterministic: per system, whether training again gives the same predictions; default: none does.
+        test: checkpoint: "sign-flip" (default) or "t"; procedure: "satterthwaite".
+        correction: "max-t" (default after sign-flip), "holm" (default otherwise), "bonferroni", "benjamini-hochberg"
+            (bounds the false discovery rate only) or "none".
+        alpha: level of tests and intervals.
+        n_resamples: replicates of a resampling test.
+        seed: key of its random streams.
+
+    Raises:
+        ConfigError: an option is not allowed, counts have another shape, there are fewer than 10 dialogues, checkpoint
+            scope meets several seeds, or the correction could reject nothing with so few replicates.
+        IncompatibleRunsError: systems were scored on different gold.
+    """
+    test, correction = resolve(scope, test, correction)
+    if not 0 < alpha < 1 or seed < 0:
+        raise ConfigError(f"alpha={alpha!r}, seed={seed!r}; alpha must lie between 0 and 1, seed must not be negative")
+    panel = build_panel(counts, metric)
+    tested = _takes_part(panel, scope, deterministic)
+    in_procedure = scope == "procedure"
+    seeds = seed_variance(panel.scores, panel.influences) if in_procedure else no_seed_variance(panel.n_systems)
+    family = pair_family(panel, seeds, np.flatnonzero(tested))
+    result = TESTS[scope][test](family, n_resamples, seed, correction == MAX_T)
+    check_resolution(result, correction, alpha)
+    p_adjusted = CORRECTIONS[correction](result.p_value) if result.p_step_down is None else result.p_step_down
+
+    scores = estimate_scores(panel, seeds)
+    low, high = scores.interval(alpha)
+    pair_low, pair_high = family.estimates.interval(alpha)
+    adjusted = _square(family, p_adjusted, p_adjusted, 1.0)
+    rejected = adjusted <= alpha
+    standing = _standing(panel, tested, rejected)
+
+    def where_tested(values: FloatArray) -> FloatArray:
+        return np.where(tested, values, np.nan)
+
+    def over_seeds(variance: FloatArray) -> FloatArray:
+        return np.where(tested & in_procedure, np.sqrt(variance), np.nan)
+
+    return SystemComparison(
+        score=panel.mean_score,
+        se=where_tested(scores.se),
+        low=where_tested(low),
+        high=where_tested(high),
+        se_dialogue=where_tested(np.sqrt(scores.dialogue_variance)),
+        se_seed=over_seeds(seeds.seed),
+        se_interaction=over_seeds(seeds.interaction),
+        n_seeds=tuple(panel.n_seeds.tolist()),
+        tested=tuple(tested.tolist()),
+        rank_low=tuple(row[0] for row in standing),
+        rank_high=tuple(row[1] for row in standing),
+        letters=tuple(row[2] for row in standing),
+        top=tuple(row[0] == 1 for row in standing),
+        difference=panel.mean_score[:, None] - panel.mean_score[None, :],
+        pair_se=_square(family, family.estimates.se, family.estimates.se, 0.0),
+        pair_low=_square(family, pair_low, -pair_high, 0.0),
+        pair_high=_square(family, pair_high, -pair_low, 0.0),
+        p_value=_square(family, result.p_value, result.p_value, 1.0),
+        p_adjusted=adjusted,
+        rejected=rejected,
+        n_dialogues=panel.n_dialogues,
+        n_utterances=int(panel.sizes.sum()),
+        effective_clusters=panel.effective_clusters,
+        metric=metric.name,
+        scope=scope,
+        test=test,
+        correction=correction,
+        alpha=alpha,
+        n_resamples=result.n_resamples,
+        seed=seed,
+        warnings=(*panel.warnings(), *_untested(panel, tested), *_borderline(result, p_adjusted, alpha)),
+    )
+
+
+def _takes_part(panel: Panel, scope: Scope, deterministic: Sequence[bool] | None) -> BoolArray:
+    """Returns bool (n_systems,): which systems have the seeds that the scope needs."""
+    if deterministic is not None and len(deterministic) != panel.n_systems:
+        raise ConfigError(f"deterministic has {len(deterministic)} entries; give one per system, {panel.n_systems}")
+    if scope == "procedure":
+        fixed = np.array([False] * panel.n_systems if deterministic is None else deterministic, np.bool_)
+        return fixed | (panel.n_seeds >= FEWEST_SEEDS)
+    several = np.flatnonzero(panel.n_seeds != 1)
+    if several.size:
+        raise ConfigError(
+            f"system {int(several[0])} has {int(panel.n_seeds[several[0]])} seeds; checkpoint scope takes one run per "
+            "system: choose a run, or use scope='procedure'"
+        )
+    return np.ones(panel.n_systems, np.bool_)
+
+
+def _untested(panel: Panel, tested: BoolArray) -> list[str]:
+    """Returns a note on each system that takes no part."""
+    return [
+        f"system {int(i)} has {int(panel.n_seeds[i])} of the {FEWEST_SEEDS} seeds that procedure scope needs: "
+        "its score is shown without interval or test"
+        for i in np.flatnonzero(~tested)
+    ]
+
+
+def _borderline(result: PairTest, p_adjusted: FloatArray, alpha: float) -> list[str]:
+    """Returns a note if drawing other replicates might change a decision."""
+    if result.exact or not result.n_resamples:
+        return []
+    error = 1.96 * math.sqrt(alpha * (1 - alpha) / result.n_resamples)
+    n_close = int((np.abs(p_adjusted - alpha) < error).sum())
+    if not n_close:
+        return []
+    return [f"{n_close} adjusted p within Monte-Carlo error of alpha={alpha!r}: use n_resamples=100000 or more"]
+
+
+def _square(family: PairFamily, upper: FloatArray, lower: FloatArray, diagonal: float) -> FloatArray:
+    """Returns float64 (n_systems, n_systems) from values per pair and for the same pair reversed; nan if untested."""
+    matrix = np.full((family.panel.n_systems, family.panel.n_systems), np.nan)
+    matrix[family.first, family.second] = upper
+    matrix[family.second, family.first] = lower
+    np.fill_diagonal(matrix, diagonal)
+    return matrix
+
+
+def _standing(panel: Panel, tested: BoolArray, rejected: BoolArray) -> list[tuple[int | None, int | None, str]]:
+    """Returns rank set and letters of each system, ranked among the tested ones."""
+    systems = np.flatnonzero(tested)
+    goodness = panel.mean_score[systems] if panel.metric.higher_is_better else -panel.mean_score[systems]
+    among = rejected[np.ix_(systems, systems)]
+    rows: list[tuple[int | None, int | None, str]] = [(None, None, "")] * panel.n_systems
+    for system, low, high, mark in zip(systems, *rank_sets(goodness, among), letters(goodness, among), strict=True):
+        rows[system] = (int(low), int(high), mark)
+    return rows
