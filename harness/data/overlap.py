@@ -1,0 +1,82 @@
+"""Verbatim overlap between splits: how much of what is tested could have been read in training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.data.split import Split
+from harness.data.text import matching_words
+
+MIN_WORDS = (1, 5, 8)
+"""Lengths in words from which utterances are counted: all with a word, and those too long to be alike by chance."""
+
+_LONG = 5
+"""Length in words from which utterances decide whether a dialogue is shared."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapCount:
+    """Query utterances of a minimum length that are in the pool."""
+
+    min_words: int
+    n_utterances: int
+    """Query utterances with at least so many words."""
+    n_found: int
+    """Those of them that the pool holds word for word."""
+
+    @property
+    def share(self) -> float:
+        """Fraction found, in [0, 1]; 0 if there is no such utterance."""
+        return self.n_found / max(1, self.n_utterances)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What a pool holds of a query."""
+
+    query: tuple[str, ...]
+    """Splits searched for, as "dataset/split"."""
+    pool: tuple[str, ...]
+    """Splits searched in."""
+    counts: tuple[OverlapCount, ...]
+    """By minimum length, in the order of `MIN_WORDS`."""
+    n_dialogues: int
+    """Query dialogues with an utterance of at least five words."""
+    n_shared_dialogues: int
+    """Those of them with at least half of these utterances in the pool."""
+
+    @property
+    def dialogue_share(self) -> float:
+        """Fraction of the dialogues shared, in [0, 1]; 0 if there is none."""
+        return self.n_shared_dialogues / max(1, self.n_dialogues)
+
+
+def find_overlap(query: Sequence[Split], pool: Sequence[Split]) -> Overlap:
+    """Counts the query's utterances whose words, without case and punctuation, are an utterance of the pool.
+
+    Unannotated utterances count too: a model reads them as context.
+
+    Args:
+        query: splits to search for, usually a test split.
+        pool: splits to search in, usually all that a model was trained on.
+    """
+    known = {matching_words(utterance.text) for split in pool for utterance in split.utterances()}
+    dialogues = [
+        [(len(words), words in known) for words in (matching_words(u.text) for u in dialogue.utterances)]
+        for split in query
+        for dialogue in split.dialogues
+    ]
+    long = [[found for n_words, found in dialogue if n_words >= _LONG] for dialogue in dialogues]
+    return Overlap(
+        query=tuple(f"{split.dataset}/{split.name}" for split in query),
+        pool=tuple(f"{split.dataset}/{split.name}" for split in pool),
+        counts=tuple(_count(min_words, dialogues) for min_words in MIN_WORDS),
+        n_dialogues=sum(bool(found) for found in long),
+        n_shared_dialogues=sum(bool(found) and 2 * sum(found) >= len(found) for found in long),
+    )
+
+
+def _count(min_words: int, dialogues: Sequence[Sequence[tuple[int, bool]]]) -> OverlapCount:
+    found = [is_known for dialogue in dialogues for n_words, is_known in dialogue if n_words >= min_words]
+    return OverlapCount(min_words, len(found), sum(found))
