@@ -1,11 +1,19 @@
-"""Fixtures shared by all tests: the folder of real corpora, and no network beyond loopback."""
+"""Fixtures shared by all tests: real corpora, a toy corpus, a registry that forgets."""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from harness.predictors import PREDICTORS
+from harness.predictors.plugins import load_plugins
+
+EMOTIONS = ("neutral", "joy", "anger")
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +26,46 @@ def data_dir() -> Path:
     if not path.is_dir():
         pytest.fail(f"ERC_DATA_DIR={folder!r} is not a folder")
     return path
+
+
+@pytest.fixture
+def predictors() -> Iterator[None]:
+    """Loads the built-in predictors, and forgets afterwards what the test registered."""
+    load_plugins()
+    for name in PREDICTORS:  # a module registers its class only while it is imported: that must come before the copy
+        PREDICTORS.row(name)
+    before = dict(PREDICTORS._rows)
+    yield
+    PREDICTORS._rows.clear()
+    PREDICTORS._rows.update(before)
+
+
+@pytest.fixture
+def toy_corpus(tmp_path: Path) -> Path:
+    """A folder `data/` that holds the jsonl corpus `toy`: 12 dialogues to learn from, 4 for dev, 14 for test."""
+    folder = tmp_path / "data" / "toy"
+    write_toy_corpus(folder)
+    return folder.parent
+
+
+def write_toy_corpus(folder: Path, name: str = "toy", seed: int = 0) -> None:
+    """Writes a jsonl corpus whose words betray their label four times out of five."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    (folder / "card.toml").write_text(
+        f'name = "{name}"\ntitle = "Toy"\nlanguage = "en"\nlicense = "CC0-1.0"\nsource = "a test"\n'
+        f'labels = {json.dumps(EMOTIONS)}\nneutral = "neutral"\nredistributable = true\n'
+    )
+    words = {"neutral": "table", "joy": "lovely", "anger": "awful"}
+    for split, n_dialogues in (("train", 12), ("dev", 4), ("test", 14)):
+        lines = []
+        for d in range(n_dialogues):
+            utterances = []
+            for u in range(int(rng.integers(2, 6))):
+                label = EMOTIONS[rng.choice(3, p=[0.5, 0.3, 0.2])]
+                word = words[label] if rng.random() < 0.8 else words[EMOTIONS[rng.integers(3)]]
+                utterances.append(
+                    {"speaker": "AB"[u % 2], "text": f"That is {word} number {d}-{u}.", "label": label if u else "joy"}
+                )
+            lines.append(json.dumps({"dialogue_id": f"{split}{d}", "utterances": utterances}))
+        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")

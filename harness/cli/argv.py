@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-GREEDY = {"--seed": str.isdecimal, "--dataset": lambda value: not value.startswith("-")}
+GREEDY = {"--seed": re.compile(r"\d+"), "--dataset": re.compile(r"[^-].*")}
 """Options of `run` that repeat, and which following words are values of theirs."""
 
 
@@ -19,7 +20,7 @@ def expand_repeated(arguments: Sequence[str]) -> list[str]:
         if argument in GREEDY:
             current, fresh = argument, True
             expanded.append(argument)
-        elif current is not None and (fresh or GREEDY[current](argument)):
+        elif current is not None and (fresh or GREEDY[current].fullmatch(argument)):
             expanded += [argument] if fresh else [current, argument]
             fresh = False
         else:

@@ -41,15 +41,14 @@ def predictors(plugin: Plugins = None, as_json: Json = False) -> None:
 @app.command()
 def datasets(data_dir: DataDir = None, plugin: Plugins = None, as_json: Json = False) -> None:
     """Datasets that can be read, and whether their files are here."""
-    from harness.data import DATASETS, find_dataset
-    from harness.data.jsonl import list_jsonl
+    from harness.data import DATASETS, find_dataset, list_datasets
     from harness.errors import DatasetNotFoundError, PluginLoadError
     from harness.predictors.plugins import load_plugins
 
     load_plugins(tuple(plugin or ()))
     folder = find_data_dir(data_dir)
     rows: list[dict[str, Any]] = []
-    for name in (*DATASETS, *(n for n in list_jsonl(folder) if n not in DATASETS)):
+    for name in list_datasets(folder):
         try:
             spec, _ = find_dataset(name, folder)
             here = True

@@ -12,7 +12,7 @@ import typer
 from harness.cli.options import DataDir, Json, Plugins, Quiet, ResultsDir, find_data_dir, find_layout
 from harness.cli.output import note, print_json, print_text
 from harness.errors import ConfigError
-from harness.schema.run import Job, RunOutcome
+from harness.schema.run import Job, RunOutcome, RunStatus
 from harness.store.layout import Layout
 
 
@@ -110,7 +110,7 @@ def parse_params(given: Sequence[str]) -> dict[str, Any]:
 
 def _summary(outcomes: Sequence[RunOutcome], layout: Layout) -> str:
     counts = Counter(outcome.status for outcome in outcomes)
-    words = {"done": "made now", "skipped": "made before", "incomplete": "incomplete", "failed": "failed"}
+    words: dict[RunStatus, str] = {"done": "made now", "skipped": "made before", "incomplete": "incomplete", "failed": "failed"}
     said = ", ".join(f"{counts[status]} {word}" for status, word in words.items() if counts[status])
     folder = outcomes[0].path if len(outcomes) == 1 else layout.runs
     return f"{len(outcomes)} run{'s' if len(outcomes) != 1 else ''}: {said}; in {folder}"

@@ -1,6 +1,6 @@
 """Corpora: one reader a file, splits with fingerprints, a catalogue, fetching, overlap. Knows no predictor."""
 
-from harness.data.catalogue import DATASETS, DatasetSpec, find_dataset, load_dataset, register_dataset
+from harness.data.catalogue import DATASETS, DatasetSpec, find_dataset, list_datasets, load_dataset, register_dataset
 from harness.data.dataset import Dataset, DatasetCard
 from harness.data.split import SPLIT_NAMES, Split, SplitName
 
@@ -25,6 +25,7 @@ __all__ = [
     "Split",
     "SplitName",
     "find_dataset",
+    "list_datasets",
     "load_dataset",
     "register_dataset",
 ]

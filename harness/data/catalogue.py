@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.data.dataset import Dataset, DatasetCard
 from harness.data.split import SPLIT_NAMES, Split
-from harness.errors import DatasetNotFoundError
+from harness.errors import DatasetNotFoundError, UnknownNameError
 from harness.registry import Registry, origin_of
 from harness.schema import Dialogue
 
@@ -64,8 +64,15 @@ def find_dataset(name: str, data_dir: Path | None) -> tuple[DatasetSpec, Path]:
         folder = find_jsonl(name, data_dir)
         if folder is not None:
             return jsonl_spec(folder), folder
+        raise UnknownNameError.of("dataset", name, list_datasets(data_dir), "type: erc-harness list datasets")
     spec = DATASETS.get(name)
     return spec, _locate(spec, data_dir)
+
+
+def list_datasets(data_dir: Path | None) -> list[str]:
+    """Returns the names of registered datasets, then of folders with a `card.toml` under the data directory."""
+    own = sorted(path.parent.name for path in data_dir.glob("*/card.toml")) if data_dir is not None else []
+    return [*DATASETS, *(name for name in own if name not in DATASETS)]
 
 
 def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:

@@ -11,9 +11,8 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import BufferedWriter
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from harness.errors import PredictionError, StoreError
 from harness.schema import Prediction
@@ -48,7 +47,7 @@ class RunLog:
         """
         self.content = LogContent()
         size = self._replay(path, config_id) if path.exists() else 0
-        self._file: BufferedWriter = path.open("r+b" if size else "wb")
+        self._file: BinaryIO = path.open("r+b" if size else "wb")
         self._file.truncate(size)
         self._file.seek(size)
         self.content.n_sessions += 1

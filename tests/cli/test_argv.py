@@ -1,0 +1,26 @@
+"""Options with several values are spelt out for `run`, and only for `run`."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.cli.argv import expand_repeated
+
+
+@pytest.mark.parametrize(
+    ("typed", "parsed"),
+    [
+        (
+            "run a b --dataset x y --seed 0 1 2 -P k=v",
+            "run a b --dataset x --dataset y --seed 0 --seed 1 --seed 2 -P k=v",
+        ),
+        ("run --seed 0 1 a --dataset x", "run --seed 0 --seed 1 a --dataset x"),
+        ("run a --dataset x --jobs 2", "run a --dataset x --jobs 2"),
+        ("run a --dataset x --seed -1", "run a --dataset x --seed -1"),
+        ("run a --seed", "run a --seed"),
+        ("compare a b --dataset x", "compare a b --dataset x"),
+        ("", ""),
+    ],
+)
+def test_repeated_options_are_spelt_out(typed: str, parsed: str) -> None:
+    assert expand_repeated(typed.split()) == parsed.split()
