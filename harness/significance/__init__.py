@@ -7,5 +7,12 @@ dialogue and a `Metric`. This package knows nothing of runs, stores or files, an
 from harness.significance.arrays import compare_arrays
 from harness.significance.compare import compare_systems
 from harness.significance.result import SystemComparison
+from harness.significance.simultaneous import SimultaneousIntervals, simultaneous_intervals
 
-__all__ = ["SystemComparison", "compare_arrays", "compare_systems"]
+__all__ = [
+    "SimultaneousIntervals",
+    "SystemComparison",
+    "compare_arrays",
+    "compare_systems",
+    "simultaneous_intervals",
+]

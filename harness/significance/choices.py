@@ -9,22 +9,39 @@ from harness.errors import ConfigError
 from harness.metrics.confusion import FloatArray
 from harness.significance.corrections import benjamini_hochberg, bonferroni, holm, no_correction
 from harness.significance.estimates import PairFamily
-from harness.significance.intervals import t_p_value
+from harness.significance.intervals import check_replicates, t_p_value
 from harness.significance.pair_tests import PairTest, sign_flip
+from harness.significance.replicate_intervals import FROM_REPLICATES
+from harness.significance.resampling_tests import crossed_bootstrap, exact_swap, mcnemar_exact, shifted_bootstrap
+from harness.significance.studentised import bootstrap_t
 
 TestFunction = Callable[[PairFamily, int, int, bool], PairTest]
 """(pairs, n_resamples, seed, whether max-T is wanted) -> p-values."""
 
 
 def _sign_flip(family: PairFamily, n_resamples: int, seed: int, step_down: bool) -> PairTest:
-    return sign_flip(
-        family.panel.contributions,
-        family.first,
-        family.second,
-        n_resamples=n_resamples,
-        seed=seed,
-        step_down=step_down,
-    )
+    rows = family.panel.contributions
+    return sign_flip(rows, family.first, family.second, n_resamples=n_resamples, seed=seed, step_down=step_down)
+
+
+def _bootstrap_t(family: PairFamily, n_resamples: int, seed: int, step_down: bool) -> PairTest:
+    return bootstrap_t(family, n_resamples, seed, step_down=step_down)
+
+
+def _swap(family: PairFamily, n_resamples: int, seed: int, _step_down: bool) -> PairTest:
+    return exact_swap(family, n_resamples, seed)
+
+
+def _shifted(family: PairFamily, n_resamples: int, seed: int, _step_down: bool) -> PairTest:
+    return shifted_bootstrap(family, n_resamples, seed)
+
+
+def _crossed(family: PairFamily, n_resamples: int, seed: int, _step_down: bool) -> PairTest:
+    return crossed_bootstrap(family, n_resamples, seed)
+
+
+def _mcnemar(family: PairFamily, _n_resamples: int, _seed: int, _step_down: bool) -> PairTest:
+    return mcnemar_exact(family)
 
 
 def _t_test(family: PairFamily, _n_resamples: int, _seed: int, _step_down: bool) -> PairTest:
@@ -32,13 +49,20 @@ def _t_test(family: PairFamily, _n_resamples: int, _seed: int, _step_down: bool)
 
 
 TESTS: Mapping[str, Mapping[str, TestFunction]] = {
-    "checkpoint": {"sign-flip": _sign_flip, "t": _t_test},
-    "procedure": {"satterthwaite": _t_test},
+    "checkpoint": {
+        "sign-flip": _sign_flip,
+        "t": _t_test,
+        "bootstrap-t": _bootstrap_t,
+        "swap": _swap,
+        "shifted-bootstrap": _shifted,
+        "mcnemar": _mcnemar,
+    },
+    "procedure": {"satterthwaite": _t_test, "crossed-bootstrap": _crossed},
 }
 """Per scope, the tests by name; the first is the default."""
 
 MAX_T = "max-t"
-WITH_MAX_T = ("sign-flip",)
+WITH_MAX_T = ("sign-flip", "bootstrap-t")
 """The tests that can be corrected by max-T, which then is their default."""
 
 CORRECTIONS: Mapping[str, Callable[[FloatArray], FloatArray]] = {
@@ -66,6 +90,19 @@ def resolve(scope: str, test: str | None, correction: str | None) -> tuple[str, 
     if correction not in allowed:
         raise ConfigError(f"correction is {correction!r}; allowed with test {test!r}: {', '.join(allowed)}")
     return test, correction
+
+
+def check_interval(scope: str, interval: str, n_resamples: int, alpha: float) -> None:
+    """Refuses an interval that does not exist in this scope, or that so few replicates cannot give.
+
+    Raises:
+        ConfigError: see above.
+    """
+    allowed = ("t", *FROM_REPLICATES, "bootstrap-t") if scope == "checkpoint" else ("t",)
+    if interval not in allowed:
+        raise ConfigError(f"interval is {interval!r}; allowed in {scope} scope: {', '.join(allowed)}")
+    if interval != "t":
+        check_replicates(n_resamples, alpha)
 
 
 def check_resolution(pair_test: PairTest, correction: str, alpha: float) -> None:

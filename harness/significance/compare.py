@@ -11,11 +11,12 @@ import numpy as np
 from harness.errors import ConfigError
 from harness.metrics import Metric
 from harness.metrics.confusion import FloatArray, IntArray
-from harness.significance.choices import CORRECTIONS, MAX_T, TESTS, check_resolution, resolve
+from harness.significance.choices import CORRECTIONS, MAX_T, TESTS, check_interval, check_resolution, resolve
 from harness.significance.estimates import PairFamily, estimate_scores, pair_family
 from harness.significance.pair_tests import PairTest
 from harness.significance.panel import Panel, build_panel
 from harness.significance.ranks import BoolArray, letters, rank_sets
+from harness.significance.replicate_intervals import bootstrap_intervals
 from harness.significance.result import SystemComparison
 from harness.significance.seeds import no_seed_variance, seed_variance
 
@@ -31,6 +32,7 @@ def compare_systems(
     deterministic: Sequence[bool] | None = None,
     test: str | None = None,
     correction: str | None = None,
+    interval: str = "t",
     alpha: float = 0.05,
     n_resamples: int = 10_000,
     seed: int = 0,
@@ -47,9 +49,11 @@ def compare_systems(
         scope: "checkpoint" takes one seed per system; "procedure" takes 3 or more, or 1 of a deterministic system.
             Other systems are shown with their score and take no part in tests.
         deterministic: per system, whether training again gives the same predictions; default: none does.
-        test: checkpoint: "sign-flip" (default) or "t"; procedure: "satterthwaite".
-        correction: "max-t" (default after sign-flip), "holm" (default otherwise), "bonferroni", "benjamini-hochberg"
-            (bounds the false discovery rate only) or "none".
+        test: checkpoint: "sign-flip" (default), "t", "bootstrap-t", "swap", "shifted-bootstrap" or "mcnemar";
+            procedure: "satterthwaite" (default) or "crossed-bootstrap".
+        correction: "max-t" (default after sign-flip and bootstrap-t only), "holm" (default otherwise), "bonferroni",
+            "benjamini-hochberg" (bounds the false discovery rate only) or "none".
+        interval: "t"; in checkpoint scope also "percentile", "basic", "bca" or "bootstrap-t".
         alpha: level of tests and intervals.
         n_resamples: replicates of a resampling test.
         seed: key of its random streams.
@@ -60,6 +64,7 @@ def compare_systems(
         IncompatibleRunsError: systems were scored on different gold.
     """
     test, correction = resolve(scope, test, correction)
+    check_interval(scope, interval, n_resamples, alpha)
     if not 0 < alpha < 1 or seed < 0:
         raise ConfigError(f"alpha={alpha!r}, seed={seed!r}; alpha must lie between 0 and 1, seed must not be negative")
     panel = build_panel(counts, metric)
@@ -72,8 +77,12 @@ def compare_systems(
     p_adjusted = CORRECTIONS[correction](result.p_value) if result.p_step_down is None else result.p_step_down
 
     scores = estimate_scores(panel, seeds)
-    low, high = scores.interval(alpha)
-    pair_low, pair_high = family.estimates.interval(alpha)
+    if interval == "t":
+        (low, high), (pair_low, pair_high) = scores.interval(alpha), family.estimates.interval(alpha)
+    else:
+        (low, high), (pair_low, pair_high) = bootstrap_intervals(
+            interval, scores, family, alpha=alpha, n_resamples=n_resamples, seed=seed
+        )
     adjusted = _square(family, p_adjusted, p_adjusted, 1.0)
     rejected = adjusted <= alpha
     standing = _standing(panel, tested, rejected)
@@ -112,6 +121,7 @@ def compare_systems(
         scope=scope,
         test=test,
         correction=correction,
+        interval=interval,
         alpha=alpha,
         n_resamples=result.n_resamples,
         seed=seed,
@@ -126,12 +136,7 @@ def _takes_part(panel: Panel, scope: Scope, deterministic: Sequence[bool] | None
     if scope == "procedure":
         fixed = np.array([False] * panel.n_systems if deterministic is None else deterministic, np.bool_)
         return fixed | (panel.n_seeds >= FEWEST_SEEDS)
-    several = np.flatnonzero(panel.n_seeds != 1)
-    if several.size:
-        raise ConfigError(
-            f"system {int(several[0])} has {int(panel.n_seeds[several[0]])} seeds; checkpoint scope takes one run per "
-            "system: choose a run, or use scope='procedure'"
-        )
+    panel.check_one_run_each()
     return np.ones(panel.n_systems, np.bool_)
 
 

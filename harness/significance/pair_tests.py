@@ -74,10 +74,10 @@ def sign_flip(
     return PairTest(p_value, p_step_down, 2 ** (n_dialogues - 1) if exact else n_resamples, exact)
 
 
-def random_signs(n_dialogues: int, n_resamples: int, seed: int) -> Iterator[FloatArray]:
+def random_signs(n_dialogues: int, n_resamples: int, seed: int, stream: int = SIGNS) -> Iterator[FloatArray]:
     """Yields blocks of independent fair signs, float64 (n_dialogues, at most 256), keyed by block."""
     n_bytes = n_dialogues * BLOCK // 8
-    for rng, size in blocks(seed, SIGNS, n_resamples):
+    for rng, size in blocks(seed, n_resamples, stream):
         bits = np.unpackbits(np.frombuffer(rng.bytes(n_bytes), np.uint8)).reshape(n_dialogues, BLOCK)
         yield np.where(bits[:, :size], -1.0, 1.0)
 

@@ -67,10 +67,25 @@ class Panel:
         shares: FloatArray = self.sizes / self.sizes.sum()
         return self.mean_influence + self.mean_score[:, None] * shares
 
+    @cached_property
+    def all_runs(self) -> Totals:
+        """Totals of every run of every system in turn: tp and pred (n_runs, n_dialogues, n_labels)."""
+        tp, pred = ([getattr(own, part) for own in self.totals] for part in ("tp", "pred"))
+        return Totals(np.concatenate(tp), np.concatenate(pred), self.totals[0].sup)
+
     @property
     def effective_clusters(self) -> float:
         """(sum n)^2 / sum n^2 over dialogue sizes: how many equal dialogues this split is worth."""
         return float(self.sizes.sum() ** 2 / (self.sizes**2).sum())
+
+    def check_one_run_each(self) -> None:
+        """Raises ConfigError if a system has several runs, which a claim about fixed predictions cannot use."""
+        several = np.flatnonzero(self.n_seeds != 1)
+        if several.size:
+            raise ConfigError(
+                f"system {int(several[0])} has {int(self.n_seeds[several[0]])} seeds; checkpoint scope takes one run "
+                "per system: choose a run, or use scope='procedure'"
+            )
 
     def warnings(self) -> list[str]:
         """Returns one line for each reason to trust dialogue-level results less."""

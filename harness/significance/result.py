@@ -66,9 +66,10 @@ class SystemComparison:
     """"checkpoint" (these predictions) or "procedure" (over training seeds too)."""
     test: str
     correction: str
+    interval: str
     alpha: float
     n_resamples: int
-    """Replicates used: fewer than asked for where all could be counted, 0 for a closed form."""
+    """Replicates the test used: other than asked for where all were counted, 0 for a closed form."""
     seed: int
     warnings: tuple[str, ...]
     """One line each, to be printed with the table."""
