@@ -69,6 +69,8 @@ class RunDisplay:
             self._bars.remove_task(self._tasks[index])
         if self._quiet and outcome.status not in ("failed", "incomplete"):
             return
+        if outcome.status == "skipped" and not outcome.detail:  # the summary counts them
+            return
         took = "" if outcome.status == "skipped" else f" in {outcome.seconds:.1f} s"
         detail = f": {outcome.detail}" if outcome.detail else ""
         note(f"[{index + 1}/{len(self._names)}] {self._names[index]}: {outcome.status}{took}{detail}")

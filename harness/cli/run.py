@@ -110,8 +110,8 @@ def parse_params(given: Sequence[str]) -> dict[str, Any]:
 
 def _summary(outcomes: Sequence[RunOutcome], layout: Layout) -> str:
     counts = Counter(outcome.status for outcome in outcomes)
-    words: dict[RunStatus, str] = {"done": "made now", "skipped": "made before", "incomplete": "incomplete", "failed": "failed"}
-    said = ", ".join(f"{counts[status]} {word}" for status, word in words.items() if counts[status])
+    words: dict[RunStatus, str] = {"done": "made now", "skipped": "made before"}
+    said = ", ".join(f"{n} {words.get(status, status)}" for status, n in counts.items())
     folder = outcomes[0].path if len(outcomes) == 1 else layout.runs
     return f"{len(outcomes)} run{'s' if len(outcomes) != 1 else ''}: {said}; in {folder}"
 

@@ -27,7 +27,9 @@ from harness.store.run_log import RunLog
 from harness.store.run_store import encode_manifest, read_manifest
 
 BATCH_DIALOGUES = 16
-"""Dialogues handed to a predictor at once; what is lost at most when the process is killed."""
+"""Dialogues handed at once to a predictor that has its own `predict_batch`; others get one after another.
+
+It is the work in flight that a killed process repeats at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def _make(run: PreparedRun, report: Report) -> None:
         if todo:
             report(Progress("fit", 0, len(dialogues)))
             predictor = _ready_predictor(run, log)
-            for batch in _chunks(todo):
+            for batch in _chunks(todo, type(predictor)):
                 report(Progress("predict", len(log.content.predictions), len(dialogues)))
                 _predict(predictor, batch, run, log)
         report(Progress("predict", len(dialogues), len(dialogues)))
@@ -230,6 +232,7 @@ def _clear(folder: Path) -> None:
     _remove_traces(folder)
 
 
-def _chunks(dialogues: Sequence[Dialogue]) -> Iterator[Sequence[Dialogue]]:
-    for start in range(0, len(dialogues), BATCH_DIALOGUES):
-        yield dialogues[start : start + BATCH_DIALOGUES]
+def _chunks(dialogues: Sequence[Dialogue], build: type[Predictor]) -> Iterator[Sequence[Dialogue]]:
+    size = 1 if build.predict_batch is Predictor.predict_batch else BATCH_DIALOGUES
+    for start in range(0, len(dialogues), size):
+        yield dialogues[start : start + size]

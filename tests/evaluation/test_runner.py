@@ -132,7 +132,6 @@ class Dies(Keyword):
 def test_an_exception_fails_the_run_keeps_the_traceback_and_what_was_done(
     run_it: RunIt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.evaluation.runner.BATCH_DIALOGUES", 2)
     monkeypatch.setattr(Dies, "at", 20)
     failed = run_it(Dies)
     assert failed.status == "failed"
@@ -157,7 +156,6 @@ def test_an_exception_fails_the_run_keeps_the_traceback_and_what_was_done(
 def test_a_line_cut_in_the_middle_is_dropped_and_done_again(
     run_it: RunIt, monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:
-    monkeypatch.setattr("harness.evaluation.runner.BATCH_DIALOGUES", 1)
     monkeypatch.setattr(Dies, "at", 20)
     log = Path(run_it(Dies).path) / "run.log.jsonl"
     log.write_bytes(log.read_bytes()[:-cut])
