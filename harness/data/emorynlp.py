@@ -41,11 +41,13 @@ CARD = DatasetCard(
     redistributable=True,
     obtain="type: erc-harness data fetch emorynlp --data-dir DIR",
     anomalies=(
-        "This is the subset of 659 / 89 / 79 scenes; scores do not compare with the official 713 / 99 / 85 scenes "
-        "(dataset 'emorynlp-official'), which have the same name in the literature.",
         "Utterances without subtitles are left out, so that dialogues have holes; Scene_ID repeats across episodes.",
         "Some utterances have several speakers.",
         "Like MELD it is a transcript of Friends: training on one leaks test utterances of the other.",
+    ),
+    table_notes=(
+        "This is the subset of 659 / 89 / 79 scenes; scores do not compare with the official 713 / 99 / 85 scenes "
+        "(dataset 'emorynlp-official'), which have the same name in the literature.",
     ),
 )
 

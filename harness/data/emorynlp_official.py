@@ -28,10 +28,12 @@ CARD = DatasetCard(
     redistributable=True,
     obtain="type: erc-harness data fetch emorynlp-official --data-dir DIR",
     anomalies=(
-        "This is the official release of 713 / 99 / 85 scenes; scores do not compare with the subset of 659 / 89 / 79 "
-        "scenes (dataset 'emorynlp'), which has the same name in the literature.",
         "Some utterances have several speakers.",
         "Like MELD it is a transcript of Friends: training on one leaks test utterances of the other.",
+    ),
+    table_notes=(
+        "This is the official release of 713 / 99 / 85 scenes; scores do not compare with the subset of 659 / 89 / 79 "
+        "scenes (dataset 'emorynlp'), which has the same name in the literature.",
     ),
 )
 

@@ -103,8 +103,10 @@ class Value:
         content: str = self._of(str, "a string")
         if not blank and not content.strip():
             raise self.error(f"{content!r} is blank; expected some text")
-        if any("\ud800" <= char <= "\udfff" for char in content):
-            raise self.error(f"{content!r} holds half of a surrogate pair; expected whole characters")
+        try:
+            content.encode()
+        except UnicodeEncodeError:
+            raise self.error(f"{content!r} holds half of a surrogate pair; expected whole characters") from None
         return content
 
     def flag(self) -> bool:

@@ -50,11 +50,13 @@ CARD = DatasetCard(
     redistributable=False,
     obtain="ask USC-SAIL (sail.usc.edu/iemocap) for the release, then put or link its Session1 to Session5 in there",
     anomalies=(
+        "Turns with another label or no majority (xxx), and 48 turns that nobody rated, are kept as context only.",
+        "Remarks without turn name and time, such as 'M: Yeah.', are left out.",
+    ),
+    table_notes=(
         "The test split, Session5, holds two speakers: a result does not tell how far it carries to other people.",
         "Splits are protocol C (100 / 20 / 31 dialogues, 4,778 / 980 / 1,622 labelled turns); scores do not compare "
         "with protocols A and B, which count 7,433 labelled turns that the release cannot reproduce.",
-        "Turns with another label or no majority (xxx), and 48 turns that nobody rated, are kept as context only.",
-        "Remarks without turn name and time, such as 'M: Yeah.', are left out.",
     ),
 )
 
@@ -62,7 +64,10 @@ CARD_4 = replace(
     CARD,
     title="IEMOCAP, four emotions",
     label_set=LabelSet(("hap", "sad", "neu", "ang"), neutral="neu"),
-    anomalies=(*CARD.anomalies, "Excitement (exc) counts as happiness (hap); frustration (fru) is context only."),
+    table_notes=(
+        CARD.table_notes[0],
+        "Excitement (exc) counts as happiness (hap), frustration (fru) is context only; splits are protocol C.",
+    ),
 )
 
 

@@ -88,7 +88,7 @@ def jsonl_spec(folder: Path) -> DatasetSpec:
         redistributable=fields["redistributable"].flag(),
         obtain=f"it is a corpus of your own: complete the folder {folder}",
         metric=texts.get("metric", "weighted_f1"),
-        anomalies=(texts["notes"],) if "notes" in texts else (),
+        table_notes=(texts["notes"],) if "notes" in texts else (),
     )
     return DatasetSpec(name, dataset_card, partial(read_jsonl, label_set=label_set))
 

@@ -13,7 +13,7 @@ from harness.data.files import read_text
 from harness.errors import DataError
 from harness.schema import Dialogue, LabelSet, Utterance
 
-_INTEGER = re.compile(r"[0-9]{1,9}")
+_INTEGER = re.compile(r" *([0-9]{1,9}) *")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,10 @@ class Row:
 
     def integer(self, column: str) -> int:
         """Returns a cell as a number; raises DataError if it is not made of digits."""
-        if not _INTEGER.fullmatch(self.cells[column].strip()):
+        number = _INTEGER.fullmatch(self.cells[column])
+        if number is None:
             raise self.error(column, f"{self.cells[column]!r} is not a number; expected digits, such as 12")
-        return int(self.cells[column])
+        return int(number[1])
 
     def label(self, column: str, label_set: LabelSet) -> str:
         """Returns a cell that holds a label; raises DataError if the set does not have it."""
