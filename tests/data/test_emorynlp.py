@@ -20,7 +20,7 @@ ROWS = (
     'Hello?,"[""Phoebe\'s Assistant""]",Sad,1,1,3,2,00:00:04.504,00:00:07.548',
 )
 
-# Counted in data/emorynlp of declare-lab/MELD: (scenes, utterances), as in Table 1 of the papers that use this subset.
+# Counted in data/emorynlp of declare-lab/MELD: (scenes, utterances), as in Table 1 of DialogueLLM.
 SIZES = {"train": (659, 7551), "dev": (89, 954), "test": (79, 984)}
 LABELS = {
     "train": {"Neutral": 2485, "Joyful": 1677, "Peaceful": 638, "Powerful": 551, "Scared": 941, "Mad": 785, "Sad": 474},

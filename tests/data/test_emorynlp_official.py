@@ -16,7 +16,7 @@ from harness.errors import DataError
 
 FILES = ("emotion-detection-trn.json", "emotion-detection-dev.json", "emotion-detection-tst.json")
 
-# README of emorynlp/emotion-detection, tables of scenes, utterances and emotions: (scenes, utterances).
+# Counted in json/ of emorynlp/emotion-detection: (scenes, utterances).
 SIZES = {"train": (713, 9934), "dev": (99, 1344), "test": (85, 1328)}
 LABELS = {
     "train": {
@@ -78,7 +78,7 @@ def test_several_speakers_stay_several(official: Dataset) -> None:
 
 def test_test_episodes_are_those_of_the_release(official: Dataset) -> None:
     episodes = {value for d in official.split("test").dialogues for _, value in d.attributes}
-    expected = "s01_e01 s01_e10 s02_e08 s02_e23 s03_e08 s03_e20 s04_e02 s04_e17 s04_e20"  # README of the release
+    expected = "s01_e01 s01_e10 s02_e08 s02_e23 s03_e08 s03_e20 s04_e02 s04_e17 s04_e20"  # of the release
     assert episodes == set(expected.split(" "))
 
 

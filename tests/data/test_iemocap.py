@@ -13,7 +13,7 @@ from harness.data.iemocap import CARD, CARD_4, DEV_DIALOGUES, read_iemocap, read
 from harness.errors import DataError, DatasetNotFoundError
 from harness.schema import Dialogue
 
-# Dialogues per session of the release (Busso et al., 2008: 151 in all).
+# Dialogues per session of the release, 151 in all.
 N_DIALOGUES = {1: 28, 2: 30, 3: 32, 4: 30, 5: 31}
 DEV = [
     *("Ses04F_script01_3", "Ses04F_script02_1", "Ses04F_script02_2", "Ses04F_script03_1", "Ses04F_script03_2"),

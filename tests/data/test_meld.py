@@ -21,8 +21,8 @@ ROWS = (
     '9,No.,Joey,sadness,negative,0,0,10,11,"00:00:01,000","00:00:02,000"',
 )
 
-# README of declare-lab/MELD, table "Dataset Statistics", but for 1,038 train dialogues where it prints 1,039 (issue 22
-# there: dialogue 60 is missing), and for longest dialogue and most speakers, counted in the files:
+# README of declare-lab/MELD, table "Dataset Statistics", but for 1,038 train dialogues where it prints 1,039 (dialogue
+# 60 is missing), and for longest dialogue and most speakers, counted in the files:
 # utterances, dialogues, longest dialogue, most speakers in a dialogue, speakers.
 SIZES = {"train": (9989, 1038, 24, 9, 260), "dev": (1109, 114, 23, 8, 47), "test": (2610, 280, 33, 8, 100)}
 # README of declare-lab/MELD, table "Dataset Distribution".

@@ -61,7 +61,7 @@ def corpora(data_dir: Path) -> dict[str, Dataset]:
     return {name: load_dataset(name, data_dir) for name in ("meld", "emorynlp", "emorynlp-official")}
 
 
-# Percentages of query utterances found verbatim, by minimum length, and dialogues shared; counted by others over the
+# Percentages of query utterances found verbatim, by minimum length, and dialogues shared; counted apart over the
 # same files with another normalisation, which moves a cell by up to 0.4 points and a dialogue across the line.
 @pytest.mark.parametrize(
     ("query", "pool", "percent", "n_shared"),
