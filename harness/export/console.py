@@ -1,0 +1,100 @@
+"""A leaderboard for a terminal: plain text without colours, the same bytes everywhere."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from io import StringIO
+from typing import Literal
+
+from harness.export.escape import one_line
+from harness.export.rows import Row, Table, describe_scores, describe_tests, make_tables, other_titles
+from harness.leaderboard.leaderboard import Leaderboard
+
+NAME_WIDTH = 20
+"""Columns that a predictor's name gets at least; a longer one continues on the next line where space is short."""
+
+
+def to_console(board: Leaderboard, width: int = 110) -> str:
+    """Returns the board as text.
+
+    Lines are at most `width` columns long, except that a table is never narrower than its numbers need, and that a
+    signature stays on one line so that it can be copied and searched for.
+    """
+    parts = [one_line(board.title), ""]
+    for table in make_tables(board):
+        parts += [*_table(table, board, width), ""]
+    return "\n".join([*parts, *_legend(board, width)]) + "\n"
+
+
+def _table(table: Table, board: Leaderboard, width: int) -> list[str]:
+    header = table.header
+    lines = [f"{one_line(header.dataset)}, {one_line(header.split)}: {table.size}", ""]
+    lines += _grid(table, board, width)
+    for warning in header.warnings:
+        lines += _wrap(f"! {one_line(warning)}", width)
+    return [*lines, f"Signature: {one_line(header.signature)}"]
+
+
+def _grid(table: Table, board: Leaderboard, width: int) -> list[str]:
+    """Returns the lines of a table; names are folded where it would be wider than `width`."""
+    from rich.cells import cell_len
+
+    lines = _draw(table, board, name_width=None)
+    excess = max(map(cell_len, lines)) - width
+    if excess <= 0:
+        return lines
+    longest = max(cell_len(one_line(row.predictor)) for row in table.rows)
+    return _draw(table, board, name_width=max(NAME_WIDTH, longest - excess))
+
+
+def _draw(table: Table, board: Leaderboard, name_width: int | None) -> list[str]:
+    """Returns the lines of a table as wide as its cells, since rich would cut digits off to make it narrower."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    numeric, others = (f"{board.metric_title} %", "Seeds", "Coverage"), other_titles(board)
+    for title in ("Rank", "Predictor", numeric[0], "[low, high]", "Letters", *numeric[1:], "Context", *others):
+        side: Literal["left", "right"] = "right" if title in (*numeric, *others) else "left"
+        grid.add_column(Text(one_line(title)), justify=side, no_wrap=True)
+    for row in table.rows:
+        grid.add_row(*(Text(cell) for cell in _cells(row, name_width)))
+    console = Console(file=StringIO(), width=10_000, force_terminal=False, force_jupyter=False, color_system=None)
+    with console.capture() as captured:
+        console.print(grid)
+    return [line.rstrip() for line in captured.get().rstrip("\n").split("\n")]
+
+
+def _cells(row: Row, name_width: int | None) -> tuple[str, ...]:
+    name = one_line(row.predictor)
+    return (
+        row.rank, name if name_width is None else _fold(name, name_width), row.score,
+        f"{row.interval:<12} †" if row.top else row.interval, one_line(row.letters),
+        row.seeds, row.coverage, one_line(row.context), *row.others,
+    )  # fmt: skip
+
+
+def _fold(name: str, width: int) -> str:
+    """Returns a name on lines of at most `width` characters, broken after `[`, `,`, `/` or `-` where possible."""
+    lines = [""]
+    for part in re.findall(rf"[^\[,/-]{{0,{width - 1}}}[\[,/-]?", name):
+        if len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
+
+
+def _legend(board: Leaderboard, width: int) -> list[str]:
+    sentences = (
+        f"{describe_scores(board)}. {describe_tests(board)}.",
+        "Rank: the places that the tests leave open. Predictors that share a letter are not separable; †: not "
+        "separable from the best. Coverage: percent of utterances with a usable label.",
+    )
+    return [line for sentence in sentences for line in _wrap(one_line(sentence), width)]
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)

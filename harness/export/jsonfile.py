@@ -1,0 +1,139 @@
+"""leaderboard.json: everything a leaderboard holds, for scripts and for rendering it again.
+
+Owns the names and the order of its keys. Scores are fractions. A number that does not exist (NaN) is null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, NoReturn, get_type_hints
+
+from harness.errors import StoreError
+from harness.export.numbers import settle
+from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PairComparison
+
+_BOARD_KEYS = (
+    "board", "title", "signature", "metric", "metric_title", "metrics", "datasets", "scope", "test", "test_title",
+    "correction", "alpha", "n_resamples", "seed",
+)  # fmt: skip
+"""Keys before `headers`, `entries`, `comparisons` and `version`."""
+
+
+def to_json(board: Leaderboard) -> str:
+    """Returns the board as one JSON document; the same board gives the same bytes.
+
+    Keys: those of `Leaderboard`, with `datasets` as a list of names, the dataset headers under `headers`, and the
+    signature. Records have the fields of `Entry`, `PairComparison` and `DatasetHeader`.
+    """
+    names = [header.dataset for header in board.datasets]
+    document = {key: names if key == "datasets" else getattr(board, key) for key in _BOARD_KEYS}
+    document["headers"] = [asdict(header) for header in board.datasets]
+    document["entries"] = [_entry(entry) for entry in board.entries]
+    document["comparisons"] = [asdict(pair) for pair in board.comparisons]
+    document["version"] = board.version
+    return json.dumps(_stored(document), indent=1, allow_nan=False) + "\n"  # ASCII: no control sequence survives
+
+
+def read_leaderboard(text: str) -> Leaderboard:
+    """Returns the board of a leaderboard.json; the inverse of `to_json`.
+
+    Raises:
+        StoreError: the text is not JSON, or a key is missing, has a wrong type or contradicts another one.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    document = _parse(text)
+    headers = document.get("headers")
+    board = {
+        **document,
+        "datasets": _with_nan(headers, DatasetHeader),
+        "entries": _with_nan(document.get("entries"), Entry),
+        "comparisons": _with_nan(document.get("comparisons"), PairComparison),
+    }
+    try:
+        # Through JSON, where strict means: a list for a tuple, but no string for a number.
+        leaderboard = TypeAdapter(Leaderboard).validate_json(json.dumps(board), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        key = "headers" + place.removeprefix("datasets") if place.startswith("datasets") else place
+        given = "" if first["type"] == "missing" else f", got {_short(first['input'])}"
+        _fail(f"key {key!r}: {first['msg']}{given}")
+    _check(leaderboard, document)
+    return leaderboard
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    record = {field.name: getattr(entry, field.name) for field in fields(entry)}
+    return record | {"metrics": dict(sorted(entry.metrics.items()))}
+
+
+def _stored(value: Any) -> Any:
+    """Returns a value with its numbers as they are stored."""
+    if isinstance(value, Mapping):
+        return {key: _stored(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_stored(item) for item in value]
+    if isinstance(value, float):
+        return settle(value) if math.isfinite(value) else None
+    return value
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        _fail(f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}")
+    except RecursionError:
+        _fail("nested too deeply")
+    if not isinstance(document, dict):
+        _fail(f"expected one JSON object, got {_short(document)}")
+    return document
+
+
+def _with_nan(records: Any, kind: type) -> Any:
+    """Returns records with NaN where the stored null stands for a number; what is no record stays, to be refused."""
+    hints = get_type_hints(kind)
+
+    def restore(key: str, value: Any) -> Any:
+        if value is None and hints.get(key) is float:
+            return math.nan
+        if key == "metrics" and isinstance(value, dict):
+            return {name: math.nan if score is None else score for name, score in value.items()}
+        return value
+
+    if not isinstance(records, list):
+        return records
+    return [{k: restore(k, v) for k, v in record.items()} if isinstance(record, dict) else record for record in records]
+
+
+def _check(board: Leaderboard, document: dict[str, Any]) -> None:
+    names = [header.dataset for header in board.datasets]
+    if document.get("datasets") != names:
+        _fail(f"key 'datasets' is {_short(document.get('datasets'))}, but the headers are of {names!r}")
+    if document.get("signature") != board.signature:
+        _fail(f"key 'signature' is {_short(document.get('signature'))}, but the headers give {_short(board.signature)}")
+    seen: set[tuple[str, str]] = set()
+    for entry in board.entries:
+        key = (entry.dataset, entry.predictor)
+        if entry.dataset not in names:
+            _fail(f"entry {entry.predictor!r} is on {entry.dataset!r}, which has no header")
+        if key in seen:
+            _fail(f"entry {entry.predictor!r} on {entry.dataset!r} is there twice")
+        seen.add(key)
+    for pair in board.comparisons:
+        for predictor in (pair.a, pair.b):
+            if (pair.dataset, predictor) not in seen:
+                _fail(f"a comparison on {pair.dataset!r} names {predictor!r}, which has no entry there")
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+
+
+def _fail(problem: str) -> NoReturn:
+    raise StoreError(f"corrupt leaderboard.json: {problem}; type: erc-harness leaderboard build BOARD")

@@ -1,0 +1,142 @@
+"""A leaderboard for a paper: one LaTeX table to paste.
+
+The layout is in `templates/table.tex.j2`; this module prepares its cells, every one of them escaped here.
+One dataset gives the columns predictor, score with interval, ranks, letters and other metrics. Several datasets give
+one group of columns each and one row a predictor: in the order of the first dataset; who is not there follows in the
+order of the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from harness.export.escape import latex_breakable, latex_escape, one_line
+from harness.export.numbers import MISSING, level
+from harness.export.rows import Row, Table, describe_scores, describe_tests, make_tables, other_titles
+from harness.leaderboard.leaderboard import Leaderboard
+
+if TYPE_CHECKING:
+    import jinja2
+
+LONG_NAME = 34
+"""Characters of a predictor's name above which the first column breaks lines."""
+
+
+def to_latex(board: Leaderboard) -> str:
+    """Returns a `table` environment, after comments that say which packages it needs."""
+    tables = make_tables(board)
+    grid = _single(board, tables[0]) if len(tables) == 1 else _grouped(board, tables)
+    return _template().render(
+        board=board,
+        tables=tables,
+        label=re.sub(r"[^A-Za-z0-9._:-]+", "-", board.board),
+        scores=describe_scores(board),
+        tests=describe_tests(board),
+        **grid,
+    )
+
+
+def _single(board: Leaderboard, table: Table) -> dict[str, Any]:
+    """Returns columns, head and lines of the table of one dataset."""
+    others = [latex_escape(title) for title in other_titles(board)]
+    score = rf"\multicolumn{{2}}{{c}}{{{latex_escape(f'{board.metric_title} ({level(board.alpha)} interval)')}}}"
+    breaks = _breaks_names([row.predictor for row in table.rows])
+    lines = [
+        [
+            _name(row.predictor, breaks),
+            _score(row),
+            rf"{{\footnotesize {row.interval}}}" if row.interval else "",
+            _digits(row.rank),
+            latex_escape(row.letters),
+            *(_digits(other) for other in row.others),
+        ]
+        for row in table.rows
+    ]
+    return {
+        "columns": f"{_name_column(breaks)}r@{{ }}lcl{'r' * len(others)}",
+        "groups": [],
+        "head": ["Predictor", score, "Rank", "Letters", *others],
+        "lines": lines,
+    }
+
+
+def _grouped(board: Leaderboard, tables: tuple[Table, ...]) -> dict[str, Any]:
+    """Returns columns, groups, head and lines of the table of several datasets."""
+    others = [latex_escape(title) for title in other_titles(board)]
+    heads = [rf"\multicolumn{{2}}{{c}}{{{latex_escape(board.metric_title)}}}", *others]
+    width = 2 + len(others)
+    by_dataset = [{row.predictor: row for row in table.rows} for table in tables]
+    predictors = list(dict.fromkeys(name for rows in by_dataset for name in rows))
+    breaks = _breaks_names(predictors)
+    lines = [
+        [_name(name, breaks), *(cell for rows in by_dataset for cell in _group_cells(rows, name, len(others)))]
+        for name in predictors
+    ]
+    return {
+        "columns": _name_column(breaks) + f"r@{{}}l{'r' * len(others)}" * len(tables),
+        "groups": [
+            {"title": latex_escape(table.header.dataset), "first": 2 + i * width, "last": 1 + (i + 1) * width}
+            for i, table in enumerate(tables)
+        ],
+        "head": ["Predictor", *heads * len(tables)],
+        "lines": lines,
+    }
+
+
+def _group_cells(rows: Mapping[str, Row], predictor: str, n_others: int) -> list[str]:
+    row = rows.get(predictor)
+    if row is None:
+        return ["--", "", *["--"] * n_others]
+    reach = rf"{{\footnotesize\,$\pm$\,{row.half_width}}}" if row.half_width else ""
+    letters = "" if row.letters == MISSING else rf"\textsuperscript{{{latex_escape(row.letters)}}}"
+    return [_score(row), reach + letters, *(_digits(other) for other in row.others)]
+
+
+def _score(row: Row) -> str:
+    """Returns a score: bold if it is the highest, underlined if not separable from it."""
+    text = _digits(row.score)
+    if row.best:
+        text = rf"\textbf{{{text}}}"
+    return rf"\underline{{{text}}}" if row.top else text
+
+
+def _digits(text: str) -> str:
+    """Returns digits or a range of ranks for LaTeX; no foreign text, and brackets stay readable."""
+    return text.replace(MISSING, "--")
+
+
+def _breaks_names(names: list[str]) -> bool:
+    return any(len(one_line(name)) > LONG_NAME for name in names)
+
+
+def _name_column(breaks: bool) -> str:
+    return r"p{0.38\linewidth}" if breaks else "l"
+
+
+def _name(name: str, breaks: bool) -> str:
+    return rf"\raggedright\hangindent=1em {latex_breakable(name)}" if breaks else latex_escape(name)
+
+
+@cache
+def _template() -> jinja2.Template:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("harness.export"),
+        block_start_string=r"\BLOCK{",
+        block_end_string="}",
+        variable_start_string=r"\VAR{",
+        variable_end_string="}",
+        comment_start_string=r"\#{",
+        comment_end_string="}",
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # it would escape HTML
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"latex": latex_escape, "breakable": latex_breakable, "one_line": one_line}
+    return environment.get_template("table.tex.j2")

@@ -1,0 +1,136 @@
+"""Hand-made leaderboards: a small one, one of two datasets with a missing cell, and one full of hostile text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PairComparison
+
+HOSTILE = (
+    r"a_b & 100% #1 {x} ~^\ é 情 <script> |",
+    "two\nlines\tand \x1b[31mred\x1b[0m \u202eright to left",
+    '=HYPERLINK("http://example.org","click")',
+    "[x](javascript:alert) **bold** `code` $y$ --- ,, ''",
+    "[red]markup[/red] :smile: \\end{table} \\\\ \\input{x}",
+    "* starred Ħ Ł ß ő ﬁ 😀 α “q” Привет",
+    "",
+)
+
+
+def make_entry(predictor: str, dataset: str, score: float, half: float, **changes: Any) -> Entry:
+    fields: dict[str, Any] = {
+        "predictor": predictor,
+        "dataset": dataset,
+        "score": score,
+        "se": half / 2,
+        "se_dialogue": half / 2.5,
+        "se_seed": half / 4,
+        "low": round(score - half, 10),
+        "high": round(score + half, 10),
+        "rank_low": 1,
+        "rank_high": 1,
+        "letters": "a",
+        "top": False,
+        "best": False,
+        "n_seeds": 5,
+        "coverage": 1.0,
+        "context": "past",
+        "modalities": ("text",),
+        "metrics": {"weighted_f1": score, "accuracy": round(score + 0.01, 10), "macro_f1": round(score - 0.15, 10)},
+        "runs": (f"runs/{dataset}/test/{predictor}/seed0-0123abcd",),
+    }
+    return Entry(**(fields | changes))
+
+
+def make_header(dataset: str, n_utterances: int, n_dialogues: int, **changes: Any) -> DatasetHeader:
+    fields: dict[str, Any] = {
+        "dataset": dataset,
+        "split": "test",
+        "fingerprint": "3f2a9c1b" * 8,
+        "labels": ("neutral", "joy", "anger"),
+        "n_utterances": n_utterances,
+        "n_dialogues": n_dialogues,
+        "effective_clusters": n_dialogues * 0.8125,
+        "signature": (
+            f"wF1|data:{dataset}@3f2a9c1b|split:test|n:{n_utterances}/{n_dialogues}|labels:3|ctx:full,none,past"
+            "|unparsed:wrong|scope:procedure|unit:dialogue|ci:t|test:satterthwaite|adj:holm|seeds:5|v:0.1.0"
+        ),
+        "warnings": (),
+    }
+    return DatasetHeader(**(fields | changes))
+
+
+@pytest.fixture
+def hostile_texts() -> tuple[str, ...]:
+    return HOSTILE
+
+
+@pytest.fixture
+def small_board() -> Leaderboard:
+    """One dataset; two tied best, a third that cannot be told apart, one without tests, one with lost answers."""
+    entries = (
+        make_entry("dialogue-rnn", "meld", 0.614512, 0.0241, rank_high=3, top=True, best=True, context="full"),
+        make_entry("graph-net[layers=2]", "meld", 0.614488, 0.0196, rank_high=3, top=True, best=True),
+        make_entry("roberta-large", "meld", 0.6031, 0.0204, rank_high=3, letters="ab", top=True,
+                   modalities=("text", "audio")),
+        make_entry("few-shot[k=8,model=tiny]", "meld", 0.5712, 0.0222, rank_low=4, rank_high=4, letters="b",
+                   coverage=0.99961),
+        make_entry(
+            "majority", "meld", 0.3127, math.nan, low=math.nan, high=math.nan, se=math.nan, se_dialogue=math.nan,
+            se_seed=math.nan, rank_low=None, rank_high=None, letters="", n_seeds=1, context="none",
+            metrics={"weighted_f1": 0.3127, "accuracy": 0.4812, "macro_f1": math.nan},
+        ),
+    )  # fmt: skip
+    pairs = (
+        PairComparison("meld", "dialogue-rnn", "graph-net[layers=2]", 0.000024, -0.0182, 0.01824, 0.9979, 1.0),
+        PairComparison("meld", "dialogue-rnn", "few-shot[k=8,model=tiny]", 0.043312, 0.01, 0.0766, 1 / 3 / 1000, 0.002),
+    )
+    warning = "majority takes no part in the tests: 3 seeds or more are needed."
+    return Leaderboard(
+        board="meld", title="MELD, seven emotions", metric="weighted_f1", metric_title="wF1",
+        metrics=("weighted_f1", "accuracy", "macro_f1"),
+        datasets=(make_header("meld", 2610, 280, warnings=(warning,)),), entries=entries, comparisons=pairs,
+        scope="procedure", test="satterthwaite", test_title="t-test over dialogues and seeds (Satterthwaite)",
+        correction="holm", alpha=0.05, n_resamples=None, seed=0, version="0.1.0",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def two_boards_in_one(small_board: Leaderboard) -> Leaderboard:
+    """Two datasets: graph-net is missing on the second, word-counts on the first."""
+    second = (
+        make_entry("roberta-large", "emorynlp", 0.3871, 0.0312, rank_high=2, top=True, best=True),
+        make_entry("dialogue-rnn", "emorynlp", 0.3764, 0.0287, rank_high=2, top=True),
+        make_entry("few-shot[k=8,model=tiny]", "emorynlp", 0.3312, 0.03, rank_low=3, rank_high=4, letters="b"),
+        make_entry("word-counts", "emorynlp", 0.3256, 0.0275, rank_low=3, rank_high=4, letters="b", n_seeds=1),
+    )
+    return replace(
+        small_board,
+        board="both", title="MELD and EmoryNLP", metrics=("weighted_f1", "accuracy"),
+        datasets=(*small_board.datasets, make_header("emorynlp", 984, 85)), entries=(*small_board.entries, *second),
+        test="sign-flip", test_title="studentised sign-flip test over dialogues", correction="max-t", n_resamples=10000,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def hostile_board(small_board: Leaderboard) -> Leaderboard:
+    """Every text that somebody else chooses is hostile."""
+    header = make_header(
+        HOSTILE[0], 10, 2, split=HOSTILE[1], labels=HOSTILE, warnings=HOSTILE, signature="|".join(HOSTILE[::-1])
+    )
+    entries = tuple(
+        make_entry(
+            name, header.dataset, 0.5, 0.1, letters=name, context=name, modalities=(name, "x"), metrics={name: 0.5}
+        )
+        for name in HOSTILE
+    )
+    return replace(
+        small_board,
+        board=HOSTILE[0], title=HOSTILE[4], metric=HOSTILE[2], metric_title=HOSTILE[0],
+        metrics=(HOSTILE[2], HOSTILE[0], HOSTILE[1]), datasets=(header,), entries=entries, comparisons=(),
+        scope=HOSTILE[3], test_title=HOSTILE[0], correction=HOSTILE[5], version=HOSTILE[4],
+    )  # fmt: skip

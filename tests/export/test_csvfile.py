@@ -1,0 +1,57 @@
+"""CSV, read back with the csv module."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from io import StringIO
+
+from harness.export import csvfile
+from harness.export.csvfile import to_csv
+from harness.export.escape import one_line
+from harness.leaderboard.leaderboard import Leaderboard
+
+
+def _read(board: Leaderboard) -> list[dict[str, str]]:
+    return list(csv.DictReader(StringIO(to_csv(board), newline=""), strict=True))
+
+
+def test_numbers_come_back_as_fractions(two_boards_in_one: Leaderboard) -> None:
+    rows = _read(two_boards_in_one)
+    for row, entry in zip(rows, two_boards_in_one.entries, strict=True):
+        assert (row["predictor"], row["dataset"]) == (entry.predictor, entry.dataset)
+        assert float(row["score"]) == round(entry.score, 10)
+        assert float(row["metric.accuracy"]) == round(entry.metrics["accuracy"], 10)
+        assert row["best"] == ("true" if entry.best else "false")
+        assert int(row["n_seeds"]) == entry.n_seeds
+    assert rows[2]["modalities"] == "text+audio"
+    assert rows[0]["signature"] == two_boards_in_one.datasets[0].signature
+
+
+def test_what_does_not_exist_is_empty(small_board: Leaderboard) -> None:
+    untested = _read(small_board)[-1]
+    empty = {key for key, value in untested.items() if value == ""}
+    assert empty == {
+        "se", "se_dialogue", "se_seed", "low", "high", "rank_low", "rank_high", "letters", "metric.macro_f1",
+    }  # fmt: skip
+
+
+def test_the_docstring_lists_the_columns(small_board: Leaderboard) -> None:
+    listed = csvfile.__doc__ or ""
+    for column in to_csv(small_board).splitlines()[0].split(","):
+        assert column in listed or column.startswith("metric.")
+
+
+def test_hostile_text_stays_in_its_cell(hostile_board: Leaderboard, hostile_texts: tuple[str, ...]) -> None:
+    text = to_csv(hostile_board)
+    rows = list(csv.reader(StringIO(text, newline=""), strict=True))
+    assert {len(row) for row in rows} == {len(csvfile.COLUMNS) + 4}
+    assert len(text.splitlines()) == 1 + len(hostile_texts)
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "@"))]
+    column = rows[0].index("predictor")
+    assert [row[column].removeprefix("'") for row in rows[1:]] == [one_line(text) for text in hostile_texts]
+
+
+def test_negative_numbers_stay_numbers(small_board: Leaderboard) -> None:
+    entry = replace(small_board.entries[0], low=-0.0125)
+    assert _read(replace(small_board, entries=(entry,)))[0]["low"] == "-0.0125"

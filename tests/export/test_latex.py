@@ -1,0 +1,122 @@
+"""LaTeX: its text, and what pdfLaTeX makes of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.export.latex import to_latex
+from harness.leaderboard.leaderboard import Leaderboard
+
+DOCUMENT = r"""\documentclass[%s]{article}
+\usepackage[T1]{fontenc}
+\usepackage[utf8]{inputenc}
+\usepackage{booktabs}
+\usepackage{graphicx}
+\begin{document}
+%s
+\end{document}
+"""
+
+
+@pytest.fixture
+def pdflatex(tmp_path: Path) -> Path:
+    """A folder to compile in; the test is skipped where there is no pdfLaTeX."""
+    if shutil.which("pdflatex") is None:
+        reason = "pdflatex is absent: apt-get install texlive-latex-base texlive-latex-recommended"
+        if os.environ.get("ERC_REQUIRE_ALL") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return tmp_path
+
+
+def _compile(table: str, folder: Path, options: str = "a4paper") -> str:
+    """Returns the log of a document with this table; fails on the first error of TeX."""
+    (folder / "table.tex").write_text(DOCUMENT % (options, table), encoding="utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "table.tex"],
+        cwd=folder, capture_output=True, check=False, timeout=240,
+    )  # fmt: skip
+    log = (folder / "table.log").read_text(encoding="utf-8", errors="replace")
+    assert done.returncode == 0, [line for line in log.splitlines() if line.startswith(("!", "l."))]
+    assert (folder / "table.pdf").stat().st_size > 0
+    return log
+
+
+@pytest.mark.parametrize("options", ["a4paper", "a4paper,twocolumn", "letterpaper,12pt"])
+def test_tables_compile_and_stay_on_the_page(
+    small_board: Leaderboard, two_boards_in_one: Leaderboard, pdflatex: Path, options: str
+) -> None:
+    log = _compile(to_latex(small_board) + to_latex(two_boards_in_one), pdflatex, options)
+    assert "Overfull" not in log
+    assert "Missing character" not in log
+
+
+def test_a_very_wide_table_stays_on_the_page(two_boards_in_one: Leaderboard, pdflatex: Path) -> None:
+    first, *others = two_boards_in_one.entries
+    name = "few-shot[k=8,model=some-organisation/some-long-model-name-7b-instruct,template=v3]"
+    metrics = ("weighted_f1", "accuracy", "macro_f1", "micro_f1", "f1:joy", "f1:anger", "f1:neutral")
+    board = replace(two_boards_in_one, entries=(replace(first, predictor=name), *others), metrics=metrics)
+    assert "Overfull" not in _compile(to_latex(board), pdflatex)
+
+
+def test_hostile_text_compiles(hostile_board: Leaderboard, pdflatex: Path) -> None:
+    log = _compile(to_latex(hostile_board), pdflatex)
+    assert "Missing character" not in log
+
+
+def test_every_latin_letter_and_every_ascii_sign_compiles(small_board: Leaderboard, pdflatex: Path) -> None:
+    signs = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0x250), *range(0x2010, 0x2040)]))
+    log = _compile(to_latex(replace(small_board, title=" ".join(signs))), pdflatex)
+    assert "Missing character" not in log
+
+
+def test_every_tied_best_is_bold_and_the_top_group_underlined(small_board: Leaderboard) -> None:
+    text = to_latex(small_board)
+    assert text.count(r"\underline{\textbf{61.45}}") == 2
+    assert r"roberta-large & \underline{60.31}" in text
+    assert r"few-shot[k=8,model=tiny] & 57.12 & {\footnotesize [54.9, 59.3]} & 4 & b & 58.12 & 42.12 \\" in text
+    assert r"majority & 31.27 &  & -- & -- & 48.12 & -- \\" in text
+
+
+def test_no_limit_on_rows(small_board: Leaderboard) -> None:
+    many = tuple(replace(small_board.entries[0], predictor=f"model-{i:03}") for i in range(100))
+    assert len(re.findall(r"^model-\d+ & ", to_latex(replace(small_board, entries=many)), re.MULTILINE)) == 100
+
+
+def test_caption_says_what_the_numbers_are(small_board: Leaderboard) -> None:
+    text = to_latex(small_board)
+    caption = text[text.index(r"\caption") : text.index(r"\label")].replace(r"\softbreak{}", "")
+    for part in (
+        "wF1 in percent", "95\\% intervals", "t-test over dialogues and seeds", "Holm correction", r"$\alpha$ = 0.05",
+        "training procedure", "2,610 utterances in 280 dialogues", "1--5 seeds", r"wF1\textbar{}data:meld@3f2a9c1b",
+    ):  # fmt: skip
+        assert part in caption
+    assert r"\label{tab:meld}" in text
+    assert r"\usepackage{booktabs}" in text
+
+
+def test_two_datasets_share_rows(two_boards_in_one: Leaderboard) -> None:
+    text = to_latex(two_boards_in_one)
+    assert r"& \multicolumn{3}{c}{meld} & \multicolumn{3}{c}{emorynlp} \\" in text
+    assert r"\cmidrule(lr){2-4}\cmidrule(lr){5-7}" in text
+    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].splitlines()[1:]
+    assert [line.split(" & ")[0] for line in body] == [
+        "dialogue-rnn", "graph-net[layers=2]", "roberta-large", "few-shot[k=8,model=tiny]", "majority", "word-counts",
+    ]  # fmt: skip
+    assert {line.count("&") for line in body} == {6}
+    assert body[1].endswith(r"& -- &  & -- \\")
+    assert body[5].startswith("word-counts & -- &  & -- & 32.56 &")
+    assert r"\underline{\textbf{38.71}} & {\footnotesize\,$\pm$\,3.1}\textsuperscript{a}" in body[2]
+
+
+def test_a_label_has_no_special_character(hostile_board: Leaderboard) -> None:
+    label = re.search(r"\\label\{(.*)\}", to_latex(hostile_board))
+    assert label is not None
+    assert re.fullmatch(r"tab:[A-Za-z0-9._:-]+", label[1])
