@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import DataDir, Json, Plugins, find_data_dir
-from harness.cli.output import print_json, print_table, print_text
+from harness.cli.options import DataDir, Json, Plugins, Quiet, fetch_dir, find_data_dir
+from harness.cli.output import note, print_json, print_table, print_text
 
 if TYPE_CHECKING:
     from harness.data import Dataset, Split
@@ -32,7 +32,7 @@ def show(dataset: Name, data_dir: DataDir = None, plugin: Plugins = None, as_jso
                 "fingerprint": loaded.fingerprint,
                 "label_set": list(card.label_set.labels),
                 "splits": splits,
-                "anomalies": list(card.anomalies),
+                "anomalies": [*card.anomalies, *card.table_notes],
                 "license": card.license,
                 "source": card.source,
             }
@@ -44,9 +44,9 @@ def show(dataset: Name, data_dir: DataDir = None, plugin: Plugins = None, as_jso
     print_table(
         [{"label": label, **{n: row["labels"][label] for n, row in splits.items()}} for label in card.label_set.labels]
     )
-    if card.anomalies:
+    if card.anomalies or card.table_notes:
         print_text("\nknown anomalies:")
-        for anomaly in card.anomalies:
+        for anomaly in (*card.anomalies, *card.table_notes):
             print_text(f"- {anomaly}")
 
 
@@ -65,6 +65,27 @@ def overlap(a: Name, b: Name, data_dir: DataDir = None, plugin: Plugins = None, 
         "\nShare of the query's utterances found verbatim in the pool (case, punctuation and quotes ignored); "
         "'dialogues': those with at least half of their utterances of 5 words or more in the pool."
     )
+
+
+@app.command()
+def fetch(dataset: Name, data_dir: DataDir = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Download a corpus from its owner's public address, after showing its licence; files that are there stay."""
+    from harness.data.fetch import Notice, fetch_dataset
+
+    def show_notice(notice: Notice) -> None:
+        for line in str(notice).splitlines():
+            note(line)
+
+    def report(line: str) -> None:
+        if not quiet:
+            note(line)
+
+    folder = fetch_dir(data_dir)
+    written = fetch_dataset(dataset, folder, notify=show_notice, report=report)
+    if as_json:
+        print_json({"dataset": dataset, "data_dir": str(folder), "written": [str(path) for path in written]})
+    else:
+        print_text(f"{dataset}: {len(written)} files written below {folder}")
 
 
 def _load(names: Any, data_dir: Any, plugin: Any) -> list[Dataset]:

@@ -36,13 +36,29 @@ def find_data_dir(given: Path | None) -> Path | None:
     Raises:
         ConfigError: it is not a folder.
     """
-    named = given or (Path(os.environ["ERC_DATA_DIR"]) if os.environ.get("ERC_DATA_DIR") else None)
-    if named is None:
-        return None
-    if not named.is_dir():
+    named = _named_data_dir(given)
+    if named is not None and not named.is_dir():
         source = "--data-dir" if given else "ERC_DATA_DIR"
         raise ConfigError(f"{source} {str(named)!r} is not a folder; give the folder that holds meld/, emorynlp/, ...")
-    return named.resolve()
+    return named
+
+
+def fetch_dir(given: Path | None) -> Path:
+    """Returns where corpora are to be put: the option, else ERC_DATA_DIR; the folder need not exist yet.
+
+    Raises:
+        ConfigError: neither is given.
+    """
+    named = _named_data_dir(given)
+    if named is None:
+        raise ConfigError("no data directory given; add --data-dir DIR, or set ERC_DATA_DIR")
+    return named
+
+
+def _named_data_dir(given: Path | None) -> Path | None:
+    from_environment = os.environ.get("ERC_DATA_DIR")
+    named = given or (Path(from_environment) if from_environment else None)
+    return None if named is None else named.resolve()
 
 
 def find_layout(given: Path | None) -> Layout:

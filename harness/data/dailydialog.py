@@ -25,7 +25,7 @@ CARD = DatasetCard(
     folder="dailydialog",
     files=tuple(f"{name}/dialogues_{kind}{name}.txt" for name in _FOLDERS.values() for kind in ("", "emotion_")),
     redistributable=False,
-    obtain="unzip ijcnlp_dailydialog.zip of yanran.li/dailydialog, and in it train.zip, validation.zip and test.zip",
+    obtain="type: erc-harness data fetch dailydialog --data-dir DIR",
     metric="micro_f1_no_neutral",
     anomalies=(
         "Neutral is 6,321 of 7,740 test utterances; the field's metric, micro-F1, leaves it out.",

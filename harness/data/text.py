@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u0092": "'"})
-_NOT_WORD = re.compile(r"[^\w\s]|_")
+_NOT_WORD = re.compile(r"[^\w\s']|_")
 
 
 def canonical_text(text: str) -> str:
@@ -18,5 +18,5 @@ def canonical_text(text: str) -> str:
 
 
 def matching_words(text: str) -> tuple[str, ...]:
-    """Returns the lower-case words of a text without punctuation, for finding verbatim repetitions."""
-    return tuple(_NOT_WORD.sub("", canonical_text(text).lower()).split())
+    """Returns the lower-case words of a text, apostrophes kept, for finding verbatim repetitions."""
+    return tuple(_NOT_WORD.sub(" ", canonical_text(text).lower()).split())

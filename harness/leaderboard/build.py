@@ -110,10 +110,9 @@ def _build_block(dataset: str, spec: BoardSpec, store: RunStore, board: str) -> 
         seed=spec.seed,
     )
     order = sorted(range(len(systems)), key=lambda i: (-result.score[i], systems[i].label))
-    best = round(float(result.score[order[0]]), 4)
+    best = _printed(result.score[order[0]])
     entries = tuple(
-        _entry(dataset, i, systems[i], spec, metric, result, round(float(result.score[i]), 4) == best, store)
-        for i in order
+        _entry(dataset, i, systems[i], spec, metric, result, _printed(result.score[i]) == best, store) for i in order
     )
     return _Block(
         _header(runs[0], systems, spec, metric, result),
@@ -250,6 +249,11 @@ def _header(
         signature=signature,
         warnings=(*data.notes, *result.warnings, *notes),
     )
+
+
+def _printed(score: float) -> float:
+    """Returns a score at the precision of tables, so that equal digits tie; float noise is settled first."""
+    return round(float(f"{score:.10g}"), 4)
 
 
 def _untested_note(label: str) -> str:

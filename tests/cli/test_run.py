@@ -158,3 +158,19 @@ def test_version_and_usage_errors(cli: Cli) -> None:
     assert cli("--version").out.startswith("erc-harness ")
     assert cli("frobnicate").code == 2
     assert cli("run", "--jobs", "0").code == 2
+
+
+def test_fetch_says_what_cannot_be_downloaded_and_how_to_get_it(cli: Cli, tmp_path: Path) -> None:
+    refused = cli("data", "fetch", "iemocap", "--data-dir", tmp_path / "corpora")
+    assert refused.code == 2
+    assert "sail.usc.edu" in refused.err
+    assert cli("data", "fetch", "sample", "--json").json["written"] == []
+    assert not (tmp_path / "corpora").exists()
+
+
+def test_overlap_counts_both_ways(cli: Cli) -> None:
+    found = cli("data", "overlap", "toy", "sample", "--json").json["overlaps"]
+    assert [(o["query"], o["pool"]) for o in found] == [
+        ([f"{q}/test"], [f"{p}/train"]) for q in ("toy", "sample") for p in ("toy", "sample")
+    ]
+    assert all([c["min_words"] for c in o["by_length"]] == [1, 5, 8] for o in found)
