@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
+from scipy.special import ndtri
+
 from harness.errors import ConfigError
 from harness.metrics.confusion import FloatArray
 from harness.significance.corrections import benjamini_hochberg, bonferroni, holm, no_correction
@@ -90,6 +93,20 @@ def resolve(scope: str, test: str | None, correction: str | None) -> tuple[str, 
     if correction not in allowed:
         raise ConfigError(f"correction is {correction!r}; allowed with test {test!r}: {', '.join(allowed)}")
     return test, correction
+
+
+def critical_value(pair_test: PairTest, correction: str, alpha: float) -> float:
+    """Returns how many standard errors a difference needs to be rejected while all others are 0; nan without pairs.
+
+    After max-T the 1 - alpha quantile of the largest null |T|, otherwise a normal quantile.
+    """
+    n_pairs = pair_test.p_value.size
+    if not n_pairs:
+        return math.nan
+    if correction == MAX_T and pair_test.largest is not None:
+        return float(np.quantile(pair_test.largest, 1 - alpha))
+    n_joint = n_pairs if correction in {"holm", "bonferroni", "benjamini-hochberg"} else 1
+    return float(ndtri(1 - alpha / (2 * n_joint)))
 
 
 def check_interval(scope: str, interval: str, n_resamples: int, alpha: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,11 +12,20 @@ import numpy as np
 from harness.errors import ConfigError
 from harness.metrics import Metric
 from harness.metrics.confusion import FloatArray, IntArray
-from harness.significance.choices import CORRECTIONS, MAX_T, TESTS, check_interval, check_resolution, resolve
-from harness.significance.estimates import PairFamily, estimate_scores, pair_family
+from harness.significance.choices import (
+    CORRECTIONS,
+    MAX_T,
+    TESTS,
+    check_interval,
+    check_resolution,
+    critical_value,
+    resolve,
+)
+from harness.significance.estimates import estimate_scores, pair_family
+from harness.significance.matrices import square, standings
 from harness.significance.pair_tests import PairTest
 from harness.significance.panel import Panel, build_panel
-from harness.significance.ranks import BoolArray, letters, rank_sets
+from harness.significance.ranks import BoolArray
 from harness.significance.replicate_intervals import bootstrap_intervals
 from harness.significance.result import SystemComparison
 from harness.significance.seeds import no_seed_variance, seed_variance
@@ -68,7 +78,7 @@ def compare_systems(
     if not 0 < alpha < 1 or seed < 0:
         raise ConfigError(f"alpha={alpha!r}, seed={seed!r}; alpha must lie between 0 and 1, seed must not be negative")
     panel = build_panel(counts, metric)
-    tested = _takes_part(panel, scope, deterministic)
+    tested = takes_part(panel, scope, deterministic)
     in_procedure = scope == "procedure"
     seeds = seed_variance(panel.scores, panel.influences) if in_procedure else no_seed_variance(panel.n_systems)
     family = pair_family(panel, seeds, np.flatnonzero(tested))
@@ -83,9 +93,10 @@ def compare_systems(
         (low, high), (pair_low, pair_high) = bootstrap_intervals(
             interval, scores, family, alpha=alpha, n_resamples=n_resamples, seed=seed
         )
-    adjusted = _square(family, p_adjusted, p_adjusted, 1.0)
+    pair_matrix = partial(square, panel.n_systems, family.first, family.second)
+    adjusted = pair_matrix(p_adjusted, diagonal=1.0)
     rejected = adjusted <= alpha
-    standing = _standing(panel, tested, rejected)
+    standing = standings(panel.mean_score, rejected, tested, higher_is_better=metric.higher_is_better)
 
     def where_tested(values: FloatArray) -> FloatArray:
         return np.where(tested, values, np.nan)
@@ -103,17 +114,18 @@ def compare_systems(
         se_interaction=over_seeds(seeds.interaction),
         n_seeds=tuple(panel.n_seeds.tolist()),
         tested=tuple(tested.tolist()),
-        rank_low=tuple(row[0] for row in standing),
-        rank_high=tuple(row[1] for row in standing),
-        letters=tuple(row[2] for row in standing),
-        top=tuple(row[0] == 1 for row in standing),
+        rank_low=tuple(row.rank_low for row in standing),
+        rank_high=tuple(row.rank_high for row in standing),
+        letters=tuple(row.letters for row in standing),
+        top=tuple(row.rank_low == 1 for row in standing),
         difference=panel.mean_score[:, None] - panel.mean_score[None, :],
-        pair_se=_square(family, family.estimates.se, family.estimates.se, 0.0),
-        pair_low=_square(family, pair_low, -pair_high, 0.0),
-        pair_high=_square(family, pair_high, -pair_low, 0.0),
-        p_value=_square(family, result.p_value, result.p_value, 1.0),
+        pair_se=pair_matrix(family.estimates.se, diagonal=0.0),
+        pair_low=pair_matrix(pair_low, lower=-pair_high, diagonal=0.0),
+        pair_high=pair_matrix(pair_high, lower=-pair_low, diagonal=0.0),
+        p_value=pair_matrix(result.p_value, diagonal=1.0),
         p_adjusted=adjusted,
         rejected=rejected,
+        critical_value=critical_value(result, correction, alpha),
         n_dialogues=panel.n_dialogues,
         n_utterances=int(panel.sizes.sum()),
         effective_clusters=panel.effective_clusters,
@@ -129,7 +141,7 @@ def compare_systems(
     )
 
 
-def _takes_part(panel: Panel, scope: Scope, deterministic: Sequence[bool] | None) -> BoolArray:
+def takes_part(panel: Panel, scope: Scope, deterministic: Sequence[bool] | None) -> BoolArray:
     """Returns bool (n_systems,): which systems have the seeds that the scope needs."""
     if deterministic is not None and len(deterministic) != panel.n_systems:
         raise ConfigError(f"deterministic has {len(deterministic)} entries; give one per system, {panel.n_systems}")
@@ -158,23 +170,3 @@ def _borderline(result: PairTest, p_adjusted: FloatArray, alpha: float) -> list[
     if not n_close:
         return []
     return [f"{n_close} adjusted p within Monte-Carlo error of alpha={alpha!r}: use n_resamples=100000 or more"]
-
-
-def _square(family: PairFamily, upper: FloatArray, lower: FloatArray, diagonal: float) -> FloatArray:
-    """Returns float64 (n_systems, n_systems) from values per pair and for the same pair reversed; nan if untested."""
-    matrix = np.full((family.panel.n_systems, family.panel.n_systems), np.nan)
-    matrix[family.first, family.second] = upper
-    matrix[family.second, family.first] = lower
-    np.fill_diagonal(matrix, diagonal)
-    return matrix
-
-
-def _standing(panel: Panel, tested: BoolArray, rejected: BoolArray) -> list[tuple[int | None, int | None, str]]:
-    """Returns rank set and letters of each system, ranked among the tested ones."""
-    systems = np.flatnonzero(tested)
-    goodness = panel.mean_score[systems] if panel.metric.higher_is_better else -panel.mean_score[systems]
-    among = rejected[np.ix_(systems, systems)]
-    rows: list[tuple[int | None, int | None, str]] = [(None, None, "")] * panel.n_systems
-    for system, low, high, mark in zip(systems, *rank_sets(goodness, among), letters(goodness, among), strict=True):
-        rows[system] = (int(low), int(high), mark)
-    return rows

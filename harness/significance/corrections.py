@@ -62,7 +62,13 @@ class Exceedances:
         self._threshold = observed[self.order][:, None] - TIE
         self._single = np.zeros(observed.size, np.int64)
         self._joint = np.zeros(observed.size, np.int64) if joint else None
+        self._largest: list[FloatArray] = []
         self._n = 0
+
+    @property
+    def largest(self) -> FloatArray:
+        """float64 (n_replicates,): the largest null statistic of any pair, where max-T was asked for."""
+        return np.concatenate(self._largest) if self._largest else np.array([])
 
     def add(self, null: FloatArray) -> None:
         """Counts one block of absolute null statistics, float64 (n_pairs, n_replicates), and overwrites it."""
@@ -71,6 +77,7 @@ class Exceedances:
         if self._joint is not None:
             np.maximum.accumulate(null, axis=0, out=null)
             self._joint += np.count_nonzero(null >= self._threshold, axis=1)
+            self._largest += [null[-1].copy()] if len(null) else []
 
     def p_values(self, *, exact: bool) -> tuple[FloatArray, FloatArray | None]:
         """Returns raw and, if counted, step-down p-values in the caller's order of pairs.

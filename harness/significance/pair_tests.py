@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from harness.significance.streams import BLOCK, SIGNS, blocks
 ENUMERATE_UP_TO = 16
 NO_DIFFERENCE = 1e-20
 """A sum of squared contributions below this is rounding: the two systems never differ."""
+
+ONE_THREAD = 2**18
+"""Multiplications up to which BLAS keeps to one thread: such a product ends before a second one would have woken up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +32,8 @@ class PairTest:
     """Replicates counted; 0 for a closed form."""
     exact: bool = False
     """Whether these were all replicates there are."""
+    largest: FloatArray | None = None
+    """float64 (n_resamples,): per replicate the largest |T| of any pair, where max-T was counted."""
 
 
 def sign_flip(
@@ -58,20 +64,42 @@ def sign_flip(
     Source: Chung & Romano 2013; Hemerik, Goeman & Finos 2020; Winkler et al. 2014; Phipson & Smyth 2010.
     """
     n_dialogues = contributions.shape[1]
-    v = contributions[first] - contributions[second]
-    squares = np.einsum("pg,pg->p", v, v)
-    scale = np.where(squares > NO_DIFFERENCE, 1.0 / np.sqrt(np.maximum(squares, NO_DIFFERENCE)), 0.0)
-    counter = Exceedances(np.abs(v.sum(axis=1)) * scale, joint=step_down)
+    scale = _scale(contributions, first, second)
+    counter = Exceedances(np.abs((contributions[first] - contributions[second]).sum(axis=1)) * scale, joint=step_down)
     a, b, unit = first[counter.order], second[counter.order], scale[counter.order][:, None]
     exact = n_dialogues <= ENUMERATE_UP_TO
     for signs in all_signs(n_dialogues) if exact else random_signs(n_dialogues, n_resamples, seed):
-        flipped = contributions @ signs
+        flipped = narrow_product(contributions, signs)
         null = flipped[a]
         null -= flipped[b]
         null *= unit
         counter.add(np.abs(null, out=null))
     p_value, p_step_down = counter.p_values(exact=exact)
-    return PairTest(p_value, p_step_down, 2 ** (n_dialogues - 1) if exact else n_resamples, exact)
+    largest = _studentised(counter.largest, n_dialogues) if step_down else None
+    return PairTest(p_value, p_step_down, 2 ** (n_dialogues - 1) if exact else n_resamples, exact, largest)
+
+
+def _scale(contributions: FloatArray, first: IntArray, second: IntArray) -> FloatArray:
+    """Returns 1 / sqrt(sum v^2) per pair, 0 where the two never differ."""
+    v = contributions[first] - contributions[second]
+    squares = np.einsum("pg,pg->p", v, v)
+    return np.where(squares > NO_DIFFERENCE, 1.0 / np.sqrt(np.maximum(squares, NO_DIFFERENCE)), 0.0)
+
+
+def _studentised(z: FloatArray, n_dialogues: int) -> FloatArray:
+    """Returns |T| = sqrt((G - 1)/G) num / sqrt(q - num^2/G) from z = num / sqrt(q)."""
+    left = np.maximum(1.0 - z**2 / n_dialogues, 1e-12)
+    return np.asarray(math.sqrt((n_dialogues - 1) / n_dialogues) * z / np.sqrt(left))
+
+
+def narrow_product(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Returns left @ right, a few columns at a time, so that time and last bits do not depend on threads."""
+    product = np.empty((left.shape[0], right.shape[1]))
+    width = max(8, ONE_THREAD // left.size)
+    for start in range(0, right.shape[1], width):
+        columns = slice(start, start + width)
+        product[:, columns] = left @ right[:, columns]
+    return product
 
 
 def random_signs(n_dialogues: int, n_resamples: int, seed: int, stream: int = SIGNS) -> Iterator[FloatArray]:

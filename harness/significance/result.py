@@ -56,6 +56,8 @@ class SystemComparison:
     """The same, corrected over all tested pairs."""
     rejected: BoolArray
     """p_adjusted <= alpha: the matrix from which ranks, letters and top group derive."""
+    critical_value: float
+    """Standard errors that a difference needs to be rejected while all others are 0; see `power`."""
     n_dialogues: int
     n_utterances: int
     effective_clusters: float

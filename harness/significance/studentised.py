@@ -72,7 +72,7 @@ def bootstrap_t(family: PairFamily, n_resamples: int, seed: int, *, step_down: b
     for null in pair_replicates(family, n_resamples, seed):
         counter.add(null[counter.order])
     p_value, p_step_down = counter.p_values(exact=False)
-    return PairTest(p_value, p_step_down, n_resamples)
+    return PairTest(p_value, p_step_down, n_resamples, largest=counter.largest if step_down else None)
 
 
 def pair_critical_values(family: PairFamily, alpha: float, n_resamples: int, seed: int) -> FloatArray:
