@@ -53,6 +53,16 @@ def test_sums_of_dialogues_add_up():
     assert brier_score(by_dialogue)[3] == pytest.approx(float(brier_score(alone)))
 
 
+def test_bins_are_closed_on_the_right_and_opposite_gaps_do_not_cancel():
+    confidence = np.array([0.6, 0.6000001, 0.93, 0.94, 1.0])  # 0.6 = 9/15 and 14/15 = 0.9333 are edges
+    gold = np.array([0, 0, 0, 1, 1])
+    p = np.stack([confidence, 1 - confidence], axis=1)
+    sums = tally_calibration(np.zeros(5, int), gold, p, 1).over_dialogues()
+    assert np.flatnonzero(sums.bin_count).tolist() == [8, 9, 13, 14]
+    assert sums.bin_count[[8, 9, 13, 14]].tolist() == [1, 1, 1, 2]
+    assert expected_calibration_error(sums) == pytest.approx((0.4 + 0.4 + 0.07 + 1.94) / 5, abs=1e-6)
+
+
 def test_utterances_without_scores_are_left_out_and_counted():
     dialogue, gold, p = sample(np.random.default_rng(6))
     holed = p.copy()

@@ -9,6 +9,7 @@ from harness.metrics import get_metric
 from harness.significance import compare_across, compare_systems
 from harness.significance.across import stratified_sign_flip
 from harness.significance.estimates import pair_family
+from harness.significance.pair_tests import random_signs
 from harness.significance.panel import build_panel
 from harness.significance.seeds import no_seed_variance
 
@@ -49,6 +50,26 @@ def test_one_stratum_is_the_plain_sign_flip(meld_like):
     plain = compare_systems(meld_like.counts(), WF1, n_resamples=1999, seed=3)
     upper = np.triu_indices(4, 1)
     assert (ours.p_value == plain.p_value[upper]).all() and (ours.p_step_down == plain.p_adjusted[upper]).all()
+
+
+def test_statistic_is_centred_within_each_dataset(simulator, meld_sizes):
+    """Against a plain loop over the same signs, on strata so small that a slip in any factor shows."""
+    rng = np.random.default_rng(2)
+    drawn = [simulator(rng, meld_sizes(rng, n), offsets=(0, 0.3, 0.2)) for n in (10, 25)]
+    panels = [build_panel(split.counts(), WF1) for split in drawn]
+    families = [pair_family(panel, no_seed_variance(3), np.arange(3)) for panel in panels]
+    ours = stratified_sign_flip(families, 2000, 0)
+    for pair, (a, b) in enumerate(zip(*np.triu_indices(3, 1), strict=True)):
+        v = [panel.contributions[a] - panel.contributions[b] for panel in panels]
+
+        def statistic(signs, v=v):
+            flipped = v[0] * signs[:10], v[1] * signs[10:]
+            total = sum(part.sum() for part in flipped)
+            return abs(total) / np.sqrt(sum(part.size * part.var(ddof=1) for part in flipped))
+
+        observed = statistic(np.ones(35))
+        null = [statistic(signs) for block in random_signs(35, 2000, 0) for signs in block.T]
+        assert ours.p_value[pair] == pytest.approx((1 + (np.array(null) >= observed - 1e-6).sum()) / 2001, abs=1e-12)
 
 
 def test_identical_systems(two):

@@ -69,6 +69,7 @@ def test_draws_are_multinomial_and_a_shorter_run_is_a_prefix():
     weights = drawn(50, 2000, 1)
     assert weights.shape == (2000, 50) and (weights.sum(axis=1) == 50).all()
     assert (drawn(50, 300, 1) == weights[:300]).all() and (drawn(50, 300, 2) != weights[:300]).any()
+    assert np.abs(weights.mean(axis=0) - 1).max() < 5 * np.sqrt(0.98 / 2000)
     # Multinomial with equal shares: variance 1 - 1/G, covariance -1/G.
     assert weights.var(axis=0).mean() == pytest.approx(0.98, rel=0.03)
     assert np.cov(weights.T)[~np.eye(50, dtype=bool)].mean() == pytest.approx(-0.02, rel=0.05)

@@ -55,6 +55,7 @@ def test_enumeration_of_the_studentised_statistic_raw_and_step_down(twelve, name
     null = studentised_enumeration(panel.contributions[PAIRS[0]] - panel.contributions[PAIRS[1]])
     observed = null[:, 0]
     assert ours.p_value == pytest.approx((null >= observed[:, None] - 1e-6).mean(axis=1), abs=1e-12)
+    assert np.sort(np.repeat(ours.largest, 2)) == pytest.approx(np.sort(null.max(axis=0)), rel=1e-9)
     order, floor = np.argsort(-observed), 0.0
     for position, j in enumerate(order):
         floor = max(floor, (null[order[position:]].max(axis=0) >= observed[j] - 1e-6).mean())
