@@ -6,7 +6,7 @@ files, and needs only numpy and scipy.special.
 """
 
 from harness.significance.across import MacroAverage, compare_across
-from harness.significance.arrays import compare_arrays
+from harness.significance.arrays import compare_arrays, design_effects
 from harness.significance.bayes import Posterior, posterior
 from harness.significance.compare import compare_systems
 from harness.significance.power import dialogues_needed, planned_se, power_at, seeds_needed, smallest_detectable
@@ -23,6 +23,7 @@ __all__ = [
     "compare_arrays",
     "compare_systems",
     "count_wins",
+    "design_effects",
     "dialogues_needed",
     "planned_se",
     "posterior",

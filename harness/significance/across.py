@@ -19,6 +19,7 @@ from harness.significance.pair_tests import NO_DIFFERENCE, PairTest, narrow_prod
 from harness.significance.panel import build_panel
 from harness.significance.ranks import BoolArray
 from harness.significance.seeds import no_seed_variance, seed_variance
+from harness.significance.streams import check_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,7 @@ def compare_across(
         ConfigError: fewer than two datasets, a missing cell, too few seeds, or as `build_panel` says.
         IncompatibleRunsError: systems were scored on different gold within a dataset.
     """
+    check_numbers(alpha, n_resamples, seed)
     if len(counts) < 2 or len(metrics) != len(counts) or len({len(systems) for systems in counts}) != 1:
         raise ConfigError(
             f"counts hold {[len(systems) for systems in counts]!r} systems per dataset for {len(metrics)} metrics; "

@@ -51,8 +51,11 @@ def posterior(
         ConfigError: several seeds, a negative rope, no draws, or as `build_panel` says.
         IncompatibleRunsError: systems were scored on different gold.
     """
-    if rope < 0 or n_resamples < 1:
-        raise ConfigError(f"rope={rope!r}, n_resamples={n_resamples!r}; give rope 0 or more, n_resamples 1 or more")
+    if rope < 0 or n_resamples < 1 or seed < 0:
+        raise ConfigError(
+            f"rope={rope!r}, n_resamples={n_resamples!r}, seed={seed!r}; give rope of 0 or more, n_resamples of 1 or "
+            "more, seed of 0 or more"
+        )
     panel = build_panel(counts, metric)
     panel.check_one_run_each()
     matrix = count_matrix(panel.all_runs, integer_weights=False)

@@ -29,6 +29,7 @@ from harness.significance.ranks import BoolArray
 from harness.significance.replicate_intervals import bootstrap_intervals
 from harness.significance.result import SystemComparison
 from harness.significance.seeds import no_seed_variance, seed_variance
+from harness.significance.streams import check_numbers
 
 Scope = Literal["checkpoint", "procedure"]
 FEWEST_SEEDS = 3
@@ -73,10 +74,9 @@ def compare_systems(
             scope meets several seeds, or the correction could reject nothing with so few replicates.
         IncompatibleRunsError: systems were scored on different gold.
     """
+    check_numbers(alpha, n_resamples, seed)
     test, correction = resolve(scope, test, correction)
     check_interval(scope, interval, n_resamples, alpha)
-    if not 0 < alpha < 1 or seed < 0:
-        raise ConfigError(f"alpha={alpha!r}, seed={seed!r}; alpha must lie between 0 and 1, seed must not be negative")
     panel = build_panel(counts, metric)
     tested = takes_part(panel, scope, deterministic)
     in_procedure = scope == "procedure"

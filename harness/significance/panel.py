@@ -108,17 +108,20 @@ def build_panel(counts: Sequence[IntArray], metric: Metric) -> Panel:
         metric: what to score.
 
     Raises:
-        ConfigError: no system, counts of another shape, or fewer than 10 dialogues.
+        ConfigError: no system, counts of another shape, or fewer than 10 dialogues with gold.
         IncompatibleRunsError: systems were scored on different dialogues, labels or gold.
     """
     _check_counts(counts)
-    sup = counts[0][0].sum(axis=-1).astype(np.float64)
+    gold = counts[0][0].sum(axis=-1)
+    # A dialogue without gold says nothing; counted in, it would pass for an independent observation.
+    labelled = gold.sum(axis=-1) > 0
+    if labelled.sum() < FEWEST_DIALOGUES:
+        raise ConfigError(f"{int(labelled.sum())} dialogues with gold are too few; give at least {FEWEST_DIALOGUES}")
+    sup = gold[labelled].astype(np.float64)
     totals = []
     for system in counts:
-        own = totals_of(system)
+        own = totals_of(system[:, labelled])
         totals.append(Totals(np.ascontiguousarray(own.tp), own.pred, sup))
-    if not sup.sum() > 0:
-        raise ConfigError("counts hold no utterance; give a split with gold labels")
     return Panel(
         metric=metric,
         totals=tuple(totals),
@@ -140,8 +143,6 @@ def _check_counts(counts: Sequence[IntArray]) -> None:
                 f"systems 0 and {system} have counts of shape {counts[0].shape[1:]!r} and {own.shape[1:]!r}; "
                 "score both on the same dialogues and labels"
             )
-    if counts[0].shape[1] < FEWEST_DIALOGUES:
-        raise ConfigError(f"{counts[0].shape[1]} dialogues are too few to test; give at least {FEWEST_DIALOGUES}")
     gold = counts[0][0].sum(axis=-1)
     for system, own in enumerate(counts):
         differs = (own.sum(axis=-1) != gold).any(axis=2)

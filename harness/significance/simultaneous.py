@@ -13,6 +13,7 @@ from harness.significance.estimates import pair_family
 from harness.significance.intervals import check_replicates
 from harness.significance.panel import build_panel
 from harness.significance.seeds import no_seed_variance
+from harness.significance.streams import check_numbers
 from harness.significance.studentised import simultaneous_critical_value
 
 
@@ -47,6 +48,7 @@ def simultaneous_intervals(
         ConfigError: a metric without gradient, several seeds, too few replicates, or as `build_panel` says.
         IncompatibleRunsError: systems were scored on different gold.
     """
+    check_numbers(alpha, n_resamples, seed)
     panel = build_panel(counts, metric)
     panel.check_one_run_each()
     check_replicates(n_resamples, alpha)

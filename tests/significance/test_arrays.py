@@ -5,7 +5,7 @@ import pytest
 
 from harness.errors import ConfigError, UnknownNameError
 from harness.metrics import get_metric
-from harness.significance import compare_arrays, compare_systems
+from harness.significance import compare_arrays, compare_systems, design_effects
 
 
 def test_equal_to_counts(meld_like, seeded):
@@ -30,6 +30,17 @@ def test_metrics_of_single_labels_go_by_number(meld_like):
         compare_arrays(meld_like.gold, meld_like.dialogue, meld_like.predictions, 7, metric="f1:9")
 
 
+def test_design_effects(simulator, meld_sizes, iemocap_sizes):
+    rng = np.random.default_rng(4)
+    found = {}
+    for name, sizes, variance in (("none", meld_sizes, 0.0), ("strong", iemocap_sizes, 0.3079)):
+        split = simulator(rng, sizes(rng), dialogue_variance=variance)
+        found[name] = design_effects(split.gold, split.dialogue, split.predictions, 7)
+    assert found["none"][0, 1] == pytest.approx(1, abs=0.3)
+    assert found["strong"][0, 1] > 3  # 1 + (52 - 1) x .2 with equal sizes
+    assert np.isnan(found["none"][0, 0]) and found["none"][0, 1] == found["none"][1, 0]
+
+
 GOLD, DIALOGUE = np.arange(60) % 3, np.arange(60) // 5
 ANSWERS = np.stack([np.roll(GOLD, k) for k in range(2)])[:, None]
 
@@ -48,7 +59,7 @@ ANSWERS = np.stack([np.roll(GOLD, k) for k in range(2)])[:, None]
         ({"gold": np.where(GOLD == 2, -1, GOLD)}, r"gold\[2\] is -1; allowed: 0 to 2"),
         ({"predictions": ANSWERS + 1}, "is 3; allowed: -1 to 2"),
         ({"predictions": ANSWERS - 2}, "is -2; allowed: -1 to 2"),
-        ({"dialogue": DIALOGUE // 2}, "6 dialogues are too few"),
+        ({"dialogue": DIALOGUE // 2}, "6 dialogues with gold are too few"),
         ({"scope": "procedure"}, "predictions hold 1 seeds; procedure scope needs 3"),
         ({"predictions": np.repeat(ANSWERS, 2, axis=1)}, "system 0 has 2 seeds; checkpoint"),
     ],

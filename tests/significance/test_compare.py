@@ -238,6 +238,7 @@ def test_a_borderline_decision_is_flagged(meld_like):
         ({"alpha": 0.0}, "alpha=0.0"),
         ({"alpha": 5}, "alpha=5"),
         ({"seed": -1}, "seed=-1"),
+        ({"n_resamples": 0}, "n_resamples=0"),
         ({"scope": "procedure", "deterministic": [True]}, "deterministic has 1 entries; give one per system, 4"),
     ],
 )

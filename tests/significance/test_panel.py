@@ -29,7 +29,7 @@ def test_score_is_the_mean_over_seeds_not_the_score_of_pooled_counts():
 
 def test_fewer_than_ten_dialogues_are_refused():
     build_panel([one_run([5] * 10)], WF1)
-    with pytest.raises(ConfigError, match="9 dialogues are too few"):
+    with pytest.raises(ConfigError, match="9 dialogues with gold are too few"):
         build_panel([one_run([5] * 9)], WF1)
 
 
@@ -56,7 +56,7 @@ def test_other_shapes_are_refused():
         build_panel([one_run([5] * 12)[0]], WF1)
     with pytest.raises(ConfigError, match="empty"):
         build_panel([], WF1)
-    with pytest.raises(ConfigError, match="no utterance"):
+    with pytest.raises(ConfigError, match="0 dialogues with gold"):
         build_panel([np.zeros((1, 12, 3, 4), int)], WF1)
 
 
@@ -78,3 +78,10 @@ def test_warnings(sizes, says):
 def test_effective_clusters():
     assert build_panel([one_run([7] * 12)], WF1).effective_clusters == pytest.approx(12)
     assert build_panel([one_run([1] * 10 + [10])], WF1).effective_clusters == pytest.approx(400 / 110)
+
+
+def test_a_dialogue_without_gold_is_no_observation():
+    counts = one_run([5] * 12)
+    padded = np.concatenate([counts, np.zeros((1, 20, 3, 4), int)], axis=1)
+    plain, more = build_panel([counts], WF1), build_panel([padded], WF1)
+    assert more.n_dialogues == 12 and (more.influences[0] == plain.influences[0]).all()
