@@ -1,0 +1,190 @@
+"""The conformance suite: the rules of the predictor interface, each tried out on the bundled sample corpus.
+
+The suite never raises because of a predictor: one that raises has failed the check at hand. It judges manners, not
+quality, and knows no particular predictor.
+"""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, MappingProxyType, ModuleType
+
+import numpy as np
+
+from harness.data import Dataset, Split
+from harness.predictors.build import resolve_params
+from harness.predictors.predictor import PredictorSpec
+from harness.predictors.trial import SEED, Keep, Trial, compare_answers, compare_sessions
+from harness.schema import Dialogue, Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The outcome of one check."""
+
+    name: str
+    passed: bool
+    detail: str
+    """The rule, if it is kept; else what was found, and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule of the interface, and the way to find out."""
+
+    name: str
+    rule: str
+    find_fault: Callable[[Trial], str | None]
+    """Returns what breaks the rule; None if nothing does. May raise whatever the predictor raises."""
+    needed: bool = False
+    """Whether no later check says anything about a predictor that fails this one."""
+
+
+def check_predictor(spec: PredictorSpec, params: Mapping[str, object] = MappingProxyType({})) -> list[CheckResult]:
+    """Returns the outcome of every check, in order; the list ends early where the later checks would say nothing.
+
+    Args:
+        spec: the predictor.
+        params: parameters as for `harness.predictors.build.resolve_params`; the rest are defaults.
+    """
+    trial = Trial(spec, params)
+    results: list[CheckResult] = []
+    for check in CHECKS:
+        try:
+            fault = check.find_fault(trial)
+        except Exception as error:  # a predictor is foreign code: anything may come out of it
+            fault = f"{type(error).__name__}: {error}"
+        results.append(CheckResult(check.name, fault is None, check.rule if fault is None else fault))
+        if fault is not None and check.needed:
+            break
+    return results
+
+
+def find_gold(roots: Iterable[object]) -> object | None:
+    """Returns an object with gold labels that can be reached from the roots, or None."""
+    todo, seen = list(roots), set[int]()
+    while todo:
+        thing = todo.pop()
+        if isinstance(thing, Utterance | Dialogue | Split | Dataset):
+            return thing
+        # Classes, modules and functions lead to the whole program.
+        if id(thing) not in seen and not isinstance(thing, type | ModuleType | FunctionType | BuiltinFunctionType):
+            seen.add(id(thing))
+            todo += gc.get_referents(thing)
+    return None
+
+
+def _parameters(trial: Trial) -> str | None:
+    resolve_params(trial.spec, trial.params)
+    return None
+
+
+def _learning(trial: Trial) -> str | None:
+    _ = trial.subject
+    return None
+
+
+def _targets(trial: Trial) -> str | None:
+    views, answers = trial.views(trial.dialogues()), trial.session.together
+    if len(answers) != len(views):
+        return f"predict_batch returned {len(answers)} answers for {len(views)} views"
+    for view, answer in zip(views, answers, strict=True):
+        asked, got = [u.id for u in view.targets], [p.utterance_id for p in answer]
+        if asked != got:
+            return f"dialogue {view.dialogue_id!r}: asked for {asked}, got {got}"
+    return None
+
+
+def _labels(trial: Trial) -> str | None:
+    labels = trial.label_set.labels
+    for prediction in (p for answer in trial.session.together for p in answer):
+        if prediction.label is not None and prediction.label not in labels:
+            return (
+                f"utterance {prediction.utterance_id!r} is {prediction.label!r}, expected one of {list(labels)}; "
+                "an answer without a usable label has label None and status 'unparsed'"
+            )
+    return None
+
+
+def _scores(trial: Trial) -> str | None:
+    labels = trial.label_set.labels
+    for prediction in (p for answer in trial.session.together for p in answer):
+        if prediction.scores is not None and set(prediction.scores) != set(labels):
+            return (
+                f"utterance {prediction.utterance_id!r} has scores for {list(prediction.scores)}, "
+                f"expected every label of {list(labels)}"
+            )
+    return None
+
+
+def _repetition(trial: Trial) -> str | None:
+    return compare_sessions(trial.session, trial.ask(trial.train(), trial.dialogues()))
+
+
+def _determinism(trial: Trial) -> str | None:
+    if not trial.spec.card.deterministic:
+        return None
+    return compare_sessions(trial.session, trial.ask(trial.train(SEED + 1), trial.dialogues()))
+
+
+def _gold(trial: Trial) -> str | None:
+    found = find_gold(trial.views(trial.dialogues()))
+    if found is not None:
+        return f"a view leads to {found!r}"
+    labels = trial.label_set.labels
+    others = {id_: labels[(labels.index(label) + 1) % len(labels)] for id_, label in trial.gold.items()}
+    return compare_sessions(trial.session, trial.ask(trial.train(), trial.dialogues(others)))
+
+
+def _context(trial: Trial) -> str | None:
+    allowed: dict[str, list[Keep]] = {
+        "none": [lambda i, n: i % 2 == 0, lambda i, n: i % 2 == 1],
+        "past": [lambda i, n: i < (n + 1) // 2],
+        "full": [],
+    }
+    for keep in allowed[trial.spec.card.context]:
+        fault = compare_sessions(trial.session, trial.ask(trial.train(), trial.altered(keep)), trial.kept(keep))
+        if fault is not None:
+            return f"{fault}, after an utterance that the card hides was altered"
+    return None
+
+
+def _order(trial: Trial) -> str | None:
+    alone = compare_answers(trial.session.together, trial.session.singly)
+    if alone is not None:
+        return f"{alone}, when asked about one view at a time"
+    dialogues = trial.dialogues()  # named, so that gold is in memory as in the session to compare with
+    views = trial.views(dialogues)
+    shuffled = [views[i] for i in np.random.default_rng(SEED).permutation(len(views))]
+    fault = compare_answers(trial.session.together, trial.subject.predict_batch(shuffled))
+    return None if fault is None else f"{fault}, when the views come in another order"
+
+
+def _resumption(trial: Trial) -> str | None:
+    if not trial.subject.can_resume():
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        trial.subject.save(Path(folder))
+        restored = trial.build()
+        restored.load(Path(folder))
+    return compare_sessions(trial.session, trial.ask(restored, trial.dialogues()))
+
+
+CHECKS = (
+    Check("parameters", "every keyword has an annotation, a default and JSON values", _parameters, needed=True),
+    Check("learning", "an instance is built and learns from train and dev", _learning, needed=True),
+    Check("targets", "one prediction per target, in order, with the target's id", _targets, needed=True),
+    Check("labels", "every label is in the label set", _labels),
+    Check("scores", "scores, if given, are for exactly the labels of the set", _scores),
+    Check("repetition", "two instances with one seed predict the same", _repetition, needed=True),
+    Check("determinism", "declared deterministic: seeds change nothing", _determinism),
+    Check("gold", "no view leads to gold, and other gold labels change nothing", _gold),
+    Check("context", "utterances that the card hides change nothing, now or in memory", _context),
+    Check("order", "the order of views and their company in a batch change nothing", _order),
+    Check("resumption", "what was saved and loaded predicts the same", _resumption),
+)
+"""Every check, in order; the names are part of the interface."""

@@ -1,0 +1,135 @@
+"""A predictor on trial: fresh instances, what they are asked about, and how two sets of answers differ.
+
+Serves the conformance suite in `harness.predictors.check`; judges nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import cycle
+
+from harness.data import load_dataset
+from harness.predictors.build import build_predictor
+from harness.predictors.predictor import Predictor, PredictorSpec
+from harness.schema import Dialogue, DialogueView, Prediction, Utterance
+
+N_DIALOGUES = 8
+"""Dialogues of the sample's test split that are predicted: few, because many checks ask for them again."""
+
+SCORE_TOLERANCE = 1e-4
+"""Largest difference of two scores that counts as rounding: arrays of other shapes are summed in another order."""
+
+SEED = 1
+
+Answers = Sequence[Sequence[Prediction]]
+"""What a predictor returns for some views."""
+
+Keep = Callable[[int, int], bool]
+"""Whether the utterance at a position, in a dialogue of some length, stays as it is."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """What an instance answers: first to all views at once, then to one after the other, the last one first."""
+
+    together: Answers
+    singly: Answers
+
+
+class Trial:
+    """A predictor, its parameters, and the dialogues of the sample corpus.
+
+    Gold labels of the dialogues to predict exist as utterances only while the predictor is being asked: if it searches
+    the memory of the process for gold, it finds the version at hand and no other.
+    """
+
+    def __init__(self, spec: PredictorSpec, params: Mapping[str, object]) -> None:
+        self.spec = spec
+        self.params = params
+        sample = load_dataset("sample")
+        test = sample.split("test")
+        self._train, self._dev = sample.split("train"), sample.split("dev")
+        self._scripts = [(d.id, tuple(u.view() for u in d.utterances)) for d in test.dialogues[:N_DIALOGUES]]
+        self.label_set = test.label_set
+        self.gold: dict[str, str] = dict(test.gold)
+
+    def build(self, seed: int = SEED) -> Predictor:
+        """Returns a new instance that has learned nothing."""
+        return build_predictor(self.spec, self.params, seed)
+
+    def train(self, seed: int = SEED) -> Predictor:
+        """Returns a new instance that has learned from the sample."""
+        predictor = self.build(seed)
+        predictor.fit(self._train, self._dev)
+        return predictor
+
+    @cached_property
+    def subject(self) -> Predictor:
+        """The instance that most checks are about."""
+        return self.train()
+
+    @cached_property
+    def session(self) -> Session:
+        """The first answers of the subject."""
+        return self.ask(self.subject, self.dialogues())
+
+    def dialogues(self, gold: Mapping[str, str] | None = None) -> list[Dialogue]:
+        """Returns the dialogues to predict, with other gold labels if some are given."""
+        labels = self.gold if gold is None else gold
+        return [
+            Dialogue(name, tuple(Utterance(u.id, u.speakers, u.text, labels.get(u.id)) for u in script))
+            for name, script in self._scripts
+        ]
+
+    def altered(self, keep: Keep) -> list[Dialogue]:
+        """Returns the dialogues with other words and another speaker wherever `keep` says no."""
+        donors = cycle(u.text for u in self._train.utterances())
+        return [
+            Dialogue(d.id, tuple(
+                u if keep(i, len(d.utterances)) else Utterance(u.id, ("Somebody else",), next(donors), u.label)
+                for i, u in enumerate(d.utterances)
+            ))
+            for d in self.dialogues()
+        ]  # fmt: skip
+
+    def kept(self, keep: Keep) -> list[str]:
+        """Returns the ids of the targets that stay as they are."""
+        return [d.utterances[i].id for d in self.dialogues() for i in d.labelled() if keep(i, len(d.utterances))]
+
+    def views(self, dialogues: Iterable[Dialogue]) -> list[DialogueView]:
+        """Returns what the predictor may see by its card."""
+        return [view for d in dialogues for view in d.views(self.spec.card.context, self.label_set)]
+
+    def ask(self, predictor: Predictor, dialogues: Sequence[Dialogue]) -> Session:
+        """Returns the answers of an instance, while the gold labels of these very dialogues are in memory."""
+        views = self.views(dialogues)
+        return Session(predictor.predict_batch(views), [predictor.predict(view) for view in reversed(views)])
+
+
+def compare_sessions(before: Session, after: Session, ids: Sequence[str] | None = None) -> str | None:
+    """Returns the first difference of two sessions in the predictions of some utterances, or of all; None: none."""
+    together = compare_answers(before.together, after.together, ids)
+    return together or compare_answers(before.singly, after.singly, ids)
+
+
+def compare_answers(before: Answers, after: Answers, ids: Sequence[str] | None = None) -> str | None:
+    """Returns the first difference in the predictions of some utterances, or of all; None if there is none.
+
+    The order of answers does not matter, nor do differences of scores within `SCORE_TOLERANCE`.
+    """
+    old = {p.utterance_id: p for answer in before for p in answer}
+    new = {p.utterance_id: p for answer in after for p in answer}
+    for id_ in old if ids is None else ids:
+        a, b = old.get(id_), new.get(id_)
+        if a is None or b is None:
+            return f"utterance {id_!r} has one prediction and then none"
+        if (a.label, a.status) != (b.label, b.status):
+            return f"utterance {id_!r} is {a.label or a.status!r}, then {b.label or b.status!r}"
+        if (a.scores is None) != (b.scores is None):
+            return f"utterance {id_!r} has scores in one case only"
+        for label, score in (a.scores or {}).items():
+            if abs(score - (b.scores or {}).get(label, -1.0)) > SCORE_TOLERANCE:
+                return f"utterance {id_!r}: the score of {label!r} is {score:.6g}, then {(b.scores or {}).get(label)}"
+    return None
