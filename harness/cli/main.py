@@ -61,8 +61,10 @@ def main() -> None:
         sys.stderr.close()
         code = 0
     except Exception as error:
-        if not hasattr(error, "exit_code"):
+        if not hasattr(error, "format_message"):
             raise
-        error.show()  # type: ignore[attr-defined]  # a usage error of the option parser
+        context = getattr(error, "ctx", None)  # a usage error of the option parser
+        command_path = context.command_path if context else "erc-harness"
+        print(f"error: {error.format_message()}; type: {command_path} --help", file=sys.stderr)
         code = 2
     sys.exit(code)

@@ -110,12 +110,13 @@ def plan(jobs: Iterable[Job], settings: Settings) -> list[PreparedRun]:
 
 
 def code_sha256(build: type[Predictor]) -> str:
-    """Returns the SHA-256 of the source file that defines a predictor; '' if there is no such file."""
-    try:
-        path = inspect.getsourcefile(build)
-    except TypeError:
-        return ""
-    return sha256_of(Path(path).read_bytes()) if path and Path(path).is_file() else ""
+    """Returns the SHA-256 of the source files that define a predictor and its base predictors; '' if there are none."""
+    code = b""
+    for cls in build.__mro__:
+        if issubclass(cls, Predictor) and cls is not Predictor:
+            path = inspect.getsourcefile(cls)
+            code += Path(path).read_bytes() if path and Path(path).is_file() else b""
+    return sha256_of(code) if code else ""
 
 
 @lru_cache(maxsize=4)

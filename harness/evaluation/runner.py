@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 from harness.data import Split
-from harness.errors import ConfigError, HarnessError, PredictionError
+from harness.errors import ConfigError, HarnessError
 from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
 from harness.predictors import Predictor
+from harness.predictors.answers import check_answers
 from harness.predictors.build import build_predictor
-from harness.schema import STATUSES, Dialogue, DialogueView, Prediction
+from harness.schema import STATUSES, Dialogue, Prediction
 from harness.schema.run import Manifest, RunOutcome, RunStatus
 from harness.store import StoredRun, provenance
 from harness.store.atomic import locked, sha256_of, write_atomic
@@ -141,34 +142,6 @@ def _predict(predictor: Predictor, batch: Sequence[Dialogue], run: PreparedRun, 
         by_dialogue[view.dialogue_id] += answer
     for dialogue_id, predictions in by_dialogue.items():
         log.predicted(dialogue_id, predictions, seconds)
-
-
-def check_answers(views: Sequence[DialogueView], answers: Sequence[Sequence[Prediction]]) -> None:
-    """Checks that every target got exactly one prediction, in order, within the label set.
-
-    Raises:
-        PredictionError: it did not; the message names the view and the utterance.
-    """
-    if len(answers) != len(views):
-        raise PredictionError(f"predict_batch returned {len(answers)} answers for {len(views)} dialogue views")
-    for view, answer in zip(views, answers, strict=True):
-        asked, got = [u.id for u in view.targets], [p.utterance_id for p in answer]
-        if asked != got:
-            raise PredictionError(
-                f"dialogue {view.dialogue_id!r}: expected one prediction per target in order, {asked!r}, got {got!r}"
-            )
-        labels = view.label_set.labels
-        for prediction in answer:
-            if prediction.label is not None and prediction.label not in labels:
-                raise PredictionError(
-                    f"utterance {prediction.utterance_id!r}: label {prediction.label!r} is not one of {list(labels)}; "
-                    "for an answer without a usable label give label None and status 'unparsed'"
-                )
-            if prediction.scores is not None and set(prediction.scores) != set(labels):
-                raise PredictionError(
-                    f"utterance {prediction.utterance_id!r}: scores name {sorted(prediction.scores)}, "
-                    f"expected every label of {list(labels)}"
-                )
 
 
 def _seal(run: PreparedRun, split: Split, log: RunLog) -> None:

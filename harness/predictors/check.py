@@ -16,6 +16,7 @@ from types import BuiltinFunctionType, FunctionType, MappingProxyType, ModuleTyp
 import numpy as np
 
 from harness.data import Dataset, Split
+from harness.predictors.answers import label_fault, score_fault, target_fault
 from harness.predictors.build import resolve_params
 from harness.predictors.predictor import PredictorSpec
 from harness.predictors.trial import SEED, Keep, Trial, compare_answers, compare_sessions
@@ -89,36 +90,15 @@ def _learning(trial: Trial) -> str | None:
 
 
 def _targets(trial: Trial) -> str | None:
-    views, answers = trial.views(trial.dialogues()), trial.session.together
-    if len(answers) != len(views):
-        return f"predict_batch returned {len(answers)} answers for {len(views)} views"
-    for view, answer in zip(views, answers, strict=True):
-        asked, got = [u.id for u in view.targets], [p.utterance_id for p in answer]
-        if asked != got:
-            return f"dialogue {view.dialogue_id!r}: asked for {asked}, got {got}"
-    return None
+    return target_fault(trial.views(trial.dialogues()), trial.session.together)
 
 
 def _labels(trial: Trial) -> str | None:
-    labels = trial.label_set.labels
-    for prediction in (p for answer in trial.session.together for p in answer):
-        if prediction.label is not None and prediction.label not in labels:
-            return (
-                f"utterance {prediction.utterance_id!r} is {prediction.label!r}, expected one of {list(labels)}; "
-                "an answer without a usable label has label None and status 'unparsed'"
-            )
-    return None
+    return label_fault(trial.session.together, trial.label_set)
 
 
 def _scores(trial: Trial) -> str | None:
-    labels = trial.label_set.labels
-    for prediction in (p for answer in trial.session.together for p in answer):
-        if prediction.scores is not None and set(prediction.scores) != set(labels):
-            return (
-                f"utterance {prediction.utterance_id!r} has scores for {list(prediction.scores)}, "
-                f"expected every label of {list(labels)}"
-            )
-    return None
+    return score_fault(trial.session.together, trial.label_set)
 
 
 def _repetition(trial: Trial) -> str | None:

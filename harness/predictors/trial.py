@@ -11,9 +11,10 @@ from functools import cached_property
 from itertools import cycle
 
 from harness.data import load_dataset
+from harness.predictors.answers import Answers
 from harness.predictors.build import build_predictor
 from harness.predictors.predictor import Predictor, PredictorSpec
-from harness.schema import Dialogue, DialogueView, Prediction, Utterance
+from harness.schema import Dialogue, DialogueView, Utterance
 
 N_DIALOGUES = 8
 """Dialogues of the sample's test split that are predicted: few, because many checks ask for them again."""
@@ -22,9 +23,6 @@ SCORE_TOLERANCE = 1e-4
 """Largest difference of two scores that counts as rounding: arrays of other shapes are summed in another order."""
 
 SEED = 1
-
-Answers = Sequence[Sequence[Prediction]]
-"""What a predictor returns for some views."""
 
 Keep = Callable[[int, int], bool]
 """Whether the utterance at a position, in a dialogue of some length, stays as it is."""

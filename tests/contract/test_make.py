@@ -1,0 +1,46 @@
+"""`make leaderboard` in a copy of the repository: it runs, shows and compares; the second call does no work again."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The files make needs, with this environment in the place of one that make would create."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy2(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "results" / "leaderboards", tmp_path / "results" / "leaderboards")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    return tmp_path
+
+
+def make(folder: Path) -> tuple[str, float]:
+    begin = time.perf_counter()
+    command = ["make", "--old-file=.venv/.installed", "leaderboard"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout, time.perf_counter() - begin
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_leaderboard_runs_then_rests(copy: Path) -> None:
+    first, seconds = make(copy)
+    match = re.search(r"(\d+) runs: \1 made now", first)
+    assert match, first
+    assert "tfidf-svm" in first
+    assert re.search(r"views: .*build/leaderboard/leaderboards/sample", first)
+    assert "identical to the committed board" in first
+
+    again, seconds_again = make(copy)
+    assert f"{match[1]} runs: {match[1]} made before" in again
+    assert seconds_again < seconds / 2
