@@ -30,6 +30,11 @@ TEST_TITLES = {
     "satterthwaite": "t-test over dialogues and seeds (Satterthwaite)",
     "sign-flip": "studentised sign-flip test over dialogues",
     "t": "t-test over dialogues",
+    "swap": "approximate randomisation over dialogues",
+    "bootstrap-t": "bootstrap-t test over dialogues",
+    "shifted-bootstrap": "shifted bootstrap test over dialogues",
+    "crossed-bootstrap": "crossed bootstrap test over dialogues and seeds",
+    "mcnemar": "exact McNemar test",
 }
 """Names of tests in captions."""
 
@@ -103,6 +108,7 @@ def _build_block(dataset: str, spec: BoardSpec, store: RunStore, board: str) -> 
         metric,
         scope=spec.scope,
         deterministic=[system.deterministic for system in systems],
+        names=[system.label for system in systems],
         test=spec.test,
         correction=spec.correction,
         alpha=spec.alpha,
@@ -236,8 +242,6 @@ def _header(
             f"v:{harness.__version__}",
         )
     )
-    untested = [systems[i].label for i, tested in enumerate(result.tested) if not tested]
-    notes = [_untested_note(label) for label in untested]
     return DatasetHeader(
         dataset=data.dataset,
         split=data.split,
@@ -247,17 +251,10 @@ def _header(
         n_dialogues=result.n_dialogues,
         effective_clusters=result.effective_clusters,
         signature=signature,
-        warnings=(*data.notes, *result.warnings, *notes),
+        warnings=(*data.notes, *result.warnings),
     )
 
 
 def _printed(score: float) -> float:
     """Returns a score at the precision of tables, so that equal digits tie; float noise is settled first."""
     return round(float(f"{score:.10g}"), 4)
-
-
-def _untested_note(label: str) -> str:
-    return (
-        f"{label} takes no part in the tests: scope 'procedure' needs 3 seeds or more of a stochastic predictor; "
-        "add seeds, or declare it deterministic if every seed gives the same predictions"
-    )

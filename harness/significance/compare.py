@@ -41,6 +41,7 @@ def compare_systems(
     *,
     scope: Scope = "checkpoint",
     deterministic: Sequence[bool] | None = None,
+    names: Sequence[str] | None = None,
     test: str | None = None,
     correction: str | None = None,
     interval: str = "t",
@@ -60,6 +61,7 @@ def compare_systems(
         scope: "checkpoint" takes one seed per system; "procedure" takes 3 or more, or 1 of a deterministic system.
             Other systems are shown with their score and take no part in tests.
         deterministic: per system, whether training again gives the same predictions; default: none does.
+        names: per system, what warnings call it; default: its position.
         test: checkpoint: "sign-flip" (default), "t", "bootstrap-t", "swap", "shifted-bootstrap" or "mcnemar";
             procedure: "satterthwaite" (default) or "crossed-bootstrap".
         correction: "max-t" (default after sign-flip and bootstrap-t only), "holm" (default otherwise), "bonferroni",
@@ -137,7 +139,7 @@ def compare_systems(
         alpha=alpha,
         n_resamples=result.n_resamples,
         seed=seed,
-        warnings=(*panel.warnings(), *_untested(panel, tested), *_borderline(result, p_adjusted, alpha)),
+        warnings=(*panel.warnings(), *_untested(panel, tested, names), *_borderline(result, p_adjusted, alpha)),
     )
 
 
@@ -152,10 +154,10 @@ def takes_part(panel: Panel, scope: Scope, deterministic: Sequence[bool] | None)
     return np.ones(panel.n_systems, np.bool_)
 
 
-def _untested(panel: Panel, tested: BoolArray) -> list[str]:
+def _untested(panel: Panel, tested: BoolArray, names: Sequence[str] | None) -> list[str]:
     """Returns a note on each system that takes no part."""
     return [
-        f"system {int(i)} has {int(panel.n_seeds[i])} of the {FEWEST_SEEDS} seeds that procedure scope needs: "
+        f"{names[i] if names else f'system {i}'} has {int(panel.n_seeds[i])} of the {FEWEST_SEEDS} seeds that procedure scope needs: "
         "its score is shown without interval or test"
         for i in np.flatnonzero(~tested)
     ]
