@@ -6,7 +6,7 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from harness.errors import ConfigError, DuplicateNameError, PluginLoadError, UnknownNameError
@@ -55,10 +55,9 @@ class Registry(Generic[T]):
 
     def add_lazy(self, name: str, target: str, origin: str) -> None:
         """Registers a thing by its 'module:attr', imported on first use; raises as `add` does."""
-        if name in self._rows and self._rows[name].target == target:
-            return
         self._claim(name, origin, target)
-        self._rows[name] = Registered(name, origin, None, target)
+        row = self._rows.get(name, Registered(name, origin, None, target))
+        self._rows[name] = replace(row, origin=origin)  # a module imported before its plugin was found named itself
 
     def add_broken(self, name: str, origin: str, error: str) -> None:
         """Keeps a thing that could not be loaded, so that it is listed with its cause instead of vanishing."""

@@ -157,8 +157,8 @@ def takes_part(panel: Panel, scope: Scope, deterministic: Sequence[bool] | None)
 def _untested(panel: Panel, tested: BoolArray, names: Sequence[str] | None) -> list[str]:
     """Returns a note on each system that takes no part."""
     return [
-        f"{names[i] if names else f'system {i}'} has {int(panel.n_seeds[i])} of the {FEWEST_SEEDS} seeds that procedure "
-        "scope needs: its score is shown without interval or test; run more seeds, or declare it deterministic"
+        f"{names[i] if names else f'system {i}'} has {int(panel.n_seeds[i])} of the {FEWEST_SEEDS} seeds that scope "
+        "procedure needs: its score is shown without interval or test; run more seeds, or declare it deterministic"
         for i in np.flatnonzero(~tested).tolist()
     ]
 

@@ -80,6 +80,13 @@ def test_a_lazy_thing_that_cannot_be_loaded_is_listed_with_its_cause(
     assert [row.name for row in registry.broken()] == ["broken"]
 
 
+def test_a_thing_imported_before_its_plugin_was_found_gets_the_origin_of_the_plugin(registry: Registry[int]) -> None:
+    registry.add("one", 1, "lab_module", target="lab_module:One")
+    registry.add_lazy("one", "lab_module:One", "lab-distribution")
+    assert registry.row("one").origin == "lab-distribution"
+    assert registry.get("one") == 1
+
+
 def test_registering_the_same_lazy_target_twice_changes_nothing(registry: Registry[int]) -> None:
     registry.add_lazy("one", "m:One", "lab")
     registry.add_lazy("one", "m:One", "lab")
