@@ -1,0 +1,110 @@
+"""`leaderboard build` and `check`, `export`, and boards that ask for runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Cli = Callable[..., Any]
+
+BOARD = """
+title = "Toy"
+datasets = ["toy"]
+seeds = [0, 1, 2]
+other_runs = true
+
+[[predictors]]
+name = "majority"
+
+[[predictors]]
+name = "stratified"
+"""
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    path = tmp_path / "results" / "leaderboards" / "mine" / "board.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(BOARD)
+    return path
+
+
+def test_a_board_runs_what_is_missing_and_is_built_checked_and_exported(cli: Cli, board: Path, plugin: Path) -> None:
+    assert [run["status"] for run in cli("run", "--board", "mine", "--json").json["runs"]] == ["done"] * 4
+    cli("run", "lab/mine", "--dataset", "toy", "--plugin", plugin)
+    built = cli("leaderboard", "build", "mine")
+    assert built.code == 0
+    assert "lab/mine" in built.out
+    assert str(board.parent) in built.out
+    views = {path.name: path.read_bytes() for path in board.parent.iterdir()}
+    assert set(views) == {"board.toml", "leaderboard.json", "leaderboard.md", "leaderboard.csv", "leaderboard.tex"}
+    assert cli("leaderboard", "check", "mine").code == 0
+    cli("leaderboard", "build", "mine")
+    assert {path.name: path.read_bytes() for path in board.parent.iterdir()} == views
+    for to in ("latex", "markdown", "csv", "json", "console"):
+        assert "lab/mine" in cli("export", "mine", "--to", to).out
+    assert cli("export", board.parent / "leaderboard.json", "--to", "csv").out == views["leaderboard.csv"].decode()
+
+
+def test_a_stale_view_fails_the_check_and_is_named(cli: Cli, board: Path) -> None:
+    cli("run", "--board", "mine")
+    cli("leaderboard", "build", "mine")
+    view = board.parent / "leaderboard.csv"
+    view.write_text(view.read_text().replace("majority", "minority"))
+    result = cli("leaderboard", "check", "mine")
+    assert result.code == 2
+    assert "leaderboard.csv differ" in result.err
+    assert "leaderboard.md" not in result.err
+    assert cli("leaderboard", "check", "mine", "--json").json == {
+        "board": "mine", "fresh": False, "stale": ["leaderboard.csv"],
+    }  # fmt: skip
+
+
+def test_a_new_run_makes_the_board_stale(cli: Cli, board: Path, plugin: Path) -> None:
+    cli("run", "--board", "mine")
+    cli("leaderboard", "build", "mine")
+    cli("run", "lab/mine", "--dataset", "toy", "--plugin", plugin)
+    assert cli("leaderboard", "check", "mine").code == 2
+
+
+def test_a_board_with_runs_missing_is_built_and_says_so(cli: Cli, board: Path) -> None:
+    cli("run", "majority", "--dataset", "toy")
+    result = cli("leaderboard", "build", "mine")
+    assert result.code == 3
+    assert "stratified on toy, seed 0" in result.err
+    assert "erc-harness run --board mine" in result.err
+
+
+def test_a_dataset_is_a_board_from_any_folder(cli: Cli) -> None:
+    cli("run", "majority", "stratified", "--dataset", "toy", "--seed", 0, 1, 2)
+    document = cli("leaderboard", "build", "toy", "--json").json
+    assert {entry["predictor"] for entry in document["entries"]} == {"majority", "stratified"}
+    assert "\\toprule" in cli("export", "toy", "--to", "latex").out
+
+
+def test_output_goes_to_a_file(cli: Cli, tmp_path: Path) -> None:
+    cli("run", "majority", "stratified", "--dataset", "toy", "--seed", 0, 1, 2)
+    result = cli("export", "toy", "--to", "latex", "-o", tmp_path / "table.tex")
+    assert result.out == ""
+    assert "\\toprule" in (tmp_path / "table.tex").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("leaderboard", "build", "nothing"), "unknown board 'nothing'"),
+        (("export", "mine", "--to", "pdf"), "unknown format 'pdf'"),
+        (("export", "nowhere.json"), "does not exist"),
+        (("run", "--board", "mine", "majority"), "--board says what to run"),
+    ],
+)
+def test_bad_input_gets_one_line(cli: Cli, board: Path, arguments: tuple[str, ...], said: str) -> None:
+    cli("run", "majority", "--dataset", "toy")
+    result = cli(*arguments)
+    assert result.code == 2
+    assert result.err.startswith("error: ")
+    assert result.err.count("\n") == 1
+    assert said in result.err
