@@ -55,7 +55,6 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         code = 2
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; repeat the command to go on", file=sys.stderr)
         code = 130
     except BrokenPipeError:  # the reader of a pipe has gone, such as `| head`
         sys.stderr.close()
@@ -67,4 +66,6 @@ def main() -> None:
         command_path = context.command_path if context else "erc-harness"
         print(f"error: {error.format_message()}; type: {command_path} --help", file=sys.stderr)
         code = 2
+    if code == 130:  # the option parser may have turned the interrupt into its exit code already
+        print("interrupted; repeat the command to go on", file=sys.stderr)
     sys.exit(code)

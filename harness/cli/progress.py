@@ -31,6 +31,7 @@ class RunDisplay:
         self._bars: Any = None
         self._tasks: dict[int, Any] = {}
         self._started: set[int] = set()
+        self._ended: set[int] = set()
 
     def __enter__(self) -> Self:
         if not self._quiet and sys.stderr.isatty():
@@ -51,8 +52,8 @@ class RunDisplay:
             self._bars.stop()
 
     def on_progress(self, index: int, progress: Progress) -> None:
-        """Shows the progress of one run."""
-        if self._quiet:
+        """Shows the progress of one run; a report that comes after its outcome is dropped."""
+        if self._quiet or index in self._ended:
             return
         if self._bars is not None:
             if index not in self._tasks:
@@ -65,6 +66,7 @@ class RunDisplay:
 
     def on_outcome(self, index: int, outcome: RunOutcome) -> None:
         """Shows how one run ended."""
+        self._ended.add(index)
         if self._bars is not None and index in self._tasks:
             self._bars.remove_task(self._tasks[index])
         if self._quiet and outcome.status not in ("failed", "incomplete"):

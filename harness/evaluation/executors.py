@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -42,23 +43,36 @@ def execute_in_processes(
     """
     outcomes: dict[int, RunOutcome] = {}
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(n_jobs, mp_context=context) as pool:
+    with context.Manager() as manager, ProcessPoolExecutor(n_jobs, context, initializer=_die_quietly) as pool:
+        others = set(multiprocessing.active_children())
         queue: Any = manager.Queue()
         listener = Thread(target=_forward, args=(queue, on_progress), daemon=True)
         listener.start()
         futures: dict[Future[RunOutcome], int] = {
             pool.submit(_work, index, run.job, settings, queue): index for index, run in enumerate(runs)
         }
-        for future in as_completed(futures):
-            index = futures[future]
-            try:
-                outcomes[index] = future.result()
-            except BrokenProcessPool:
-                outcomes[index] = _incomplete(runs[index])
-            on_outcome(index, outcomes[index])
-        queue.put(None)
-        listener.join()
+        try:
+            for future in as_completed(futures):
+                index = futures[future]
+                try:
+                    outcomes[index] = future.result()
+                except BrokenProcessPool:
+                    outcomes[index] = _incomplete(runs[index])
+                on_outcome(index, outcomes[index])
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            raise
+        finally:
+            queue.put(None)
+            listener.join()
     return [outcomes[index] for index in range(len(runs))]
+
+
+def _die_quietly() -> None:
+    """Lets an interrupt end a worker without a traceback: the parent speaks for all, and the log has what was done."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _work(index: int, job: Job, settings: Settings, queue: Any) -> RunOutcome:
