@@ -174,3 +174,27 @@ def test_overlap_counts_both_ways(cli: Cli) -> None:
         ([f"{q}/test"], [f"{p}/train"]) for q in ("toy", "sample") for p in ("toy", "sample")
     ]
     assert all([c["min_words"] for c in o["by_length"]] == [1, 5, 8] for o in found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"label": "joy"', '"label": "jo"', "unknown label"),
+        ('"dialogue_id": "test1"', '"dialogue_id": "test0"', "duplicate"),
+        ('"speaker"', '"spaeker"', "'speaker' is missing"),
+        ("}", "", "JSON"),
+    ],
+)
+def test_a_broken_corpus_is_named_with_file_and_line_and_nothing_is_written(
+    cli: Cli, toy_corpus: Path, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    path = toy_corpus / "toy" / "test.jsonl"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    result = cli("run", "majority", "--dataset", "toy")
+    assert result.code == 2
+    assert f"{path}, line " in result.err
+    assert said in result.err
+    assert result.err.count("\n") == 1
+    assert not (tmp_path / "results").exists()
