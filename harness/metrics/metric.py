@@ -97,6 +97,8 @@ def get_metric(name: str, labels: Sequence[str] = (), neutral: str | None = None
     names = metric_names(labels, neutral)
     if name not in names:
         hint = "" if neutral else "micro_f1_no_neutral needs a neutral label"
+        if name in {"ece", "brier", "nll"}:
+            hint = "scores of probabilities are described and not tested: no sum of label counts gives them"
         raise UnknownNameError.of("metric", name, names, hint)
     if name in METRICS:
         return METRICS[name]

@@ -13,6 +13,7 @@ from harness.significance.power import dialogues_needed, planned_se, power_at, s
 from harness.significance.replicability import count_wins
 from harness.significance.result import SystemComparison
 from harness.significance.simultaneous import SimultaneousIntervals, simultaneous_intervals
+from harness.significance.units import regroup
 
 __all__ = [
     "MacroAverage",
@@ -28,6 +29,7 @@ __all__ = [
     "planned_se",
     "posterior",
     "power_at",
+    "regroup",
     "seeds_needed",
     "simultaneous_intervals",
     "smallest_detectable",

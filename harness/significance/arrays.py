@@ -12,6 +12,7 @@ from harness.metrics import get_metric, tally
 from harness.metrics.confusion import FloatArray, check_range
 from harness.significance.compare import FEWEST_SEEDS, Scope, compare_systems
 from harness.significance.result import SystemComparison
+from harness.significance.units import DIALOGUE, UTTERANCE
 
 
 def compare_arrays(
@@ -27,12 +28,15 @@ def compare_arrays(
     alpha: float = 0.05,
     n_resamples: int = 10_000,
     seed: int = 0,
+    baseline: int | None = None,
+    unit: str = DIALOGUE,
 ) -> SystemComparison:
-    """Compares all pairs of systems given as arrays.
+    """Compares all pairs of systems given as arrays, or each system with a baseline.
 
     Args:
         gold: integer (n_utterances,), 0 to n_labels - 1.
-        dialogue: integer (n_utterances,), not negative: which utterances belong together.
+        dialogue: integer (n_utterances,), not negative: which utterances belong together. Any coarser
+            column will do (episode, session, speaker); then give its name as `unit`.
         predictions: integer (n_systems, n_seeds, n_utterances), 0 to n_labels - 1, or -1 for no answer.
         n_labels: size of the label set.
         metric: name of a metric; labels are called "0", "1", ... in names such as "f1:3".
@@ -42,6 +46,9 @@ def compare_arrays(
         alpha: level of tests and intervals.
         n_resamples: replicates of a resampling test.
         seed: key of its random streams.
+        baseline: index of the system that all others are tested against.
+        unit: name of what `dialogue` tells apart; "utterance" takes each utterance alone instead, whatever `dialogue`
+            says, and warns.
 
     Raises:
         ConfigError: an array has another shape or type, a label is out of range, a dialogue id is missing, the number
@@ -66,7 +73,7 @@ def compare_arrays(
             f"predictions hold {predictions.shape[1]} seeds; procedure scope needs {FEWEST_SEEDS} or more "
             "(scope='checkpoint' takes one)"
         )
-    index = np.unique(dialogue, return_inverse=True)[1]
+    index = np.arange(gold.size) if unit == UTTERANCE else np.unique(dialogue, return_inverse=True)[1]
     n_dialogues = int(index.max()) + 1
     counts = [np.stack([tally(index, gold, run, n_dialogues, n_labels) for run in system]) for system in predictions]
     return compare_systems(
@@ -78,6 +85,8 @@ def compare_arrays(
         alpha=alpha,
         n_resamples=n_resamples,
         seed=seed,
+        baseline=baseline,
+        unit=unit,
     )
 
 
@@ -106,9 +115,9 @@ def design_effects(
         ConfigError: as `compare_arrays` says.
         UnknownNameError: no such metric.
     """
-    units = (dialogue, np.arange(np.size(gold)))
     by_dialogue, by_utterance = (
-        compare_arrays(gold, unit, predictions, n_labels, metric=metric, test="t").pair_se for unit in units
+        compare_arrays(gold, dialogue, predictions, n_labels, metric=metric, test="t", unit=unit).pair_se
+        for unit in (DIALOGUE, UTTERANCE)
     )
     return np.square(
         np.divide(by_dialogue, by_utterance, out=np.full_like(by_dialogue, np.nan), where=by_utterance > 0)

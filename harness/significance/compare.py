@@ -30,6 +30,7 @@ from harness.significance.replicate_intervals import bootstrap_intervals
 from harness.significance.result import SystemComparison
 from harness.significance.seeds import no_seed_variance, seed_variance
 from harness.significance.streams import check_numbers
+from harness.significance.units import DIALOGUE, check_unit
 
 Scope = Literal["checkpoint", "procedure"]
 FEWEST_SEEDS = 3
@@ -48,12 +49,15 @@ def compare_systems(
     alpha: float = 0.05,
     n_resamples: int = 10_000,
     seed: int = 0,
+    baseline: int | None = None,
+    unit: str = DIALOGUE,
 ) -> SystemComparison:
-    """Compares all pairs of systems on one split.
+    """Compares all pairs of systems on one split, or each system with a baseline.
 
-    Unit of resampling: the dialogue. In checkpoint scope the null hypothesis of a pair is that these very predictions
-    score alike on the population of dialogues; in procedure scope, that the two training procedures do on average over
-    seeds. The family of the correction is all pairs of tested systems.
+    Unit of resampling: the dialogue, or what `unit` says. In checkpoint scope the null hypothesis of a pair is that
+    these very predictions score alike on the population of dialogues; in procedure scope, that the two training
+    procedures do on average over seeds. The family of the correction is all pairs of tested systems, or their pairs
+    with the baseline.
 
     Args:
         counts: per system, int64 (n_seeds, n_dialogues, n_labels, n_labels + 1), all on the same gold.
@@ -70,20 +74,27 @@ def compare_systems(
         alpha: level of tests and intervals.
         n_resamples: replicates of a resampling test.
         seed: key of its random streams.
+        baseline: index of a system: only pairs with it are tested and corrected, which finds more than all pairs do,
+            and says nothing of the others among themselves: rank sets, letters and top group stay empty. To be chosen
+            before the scores are seen.
+        unit: what a row of counts holds: "dialogue", "utterance", or the name of a coarser unit (see `regroup`).
 
     Raises:
         ConfigError: an option is not allowed, counts have another shape, there are fewer than 10 dialogues, checkpoint
-            scope meets several seeds, or the correction could reject nothing with so few replicates.
+            scope meets several seeds, the baseline is no system or has too few seeds, or the correction could reject
+            nothing with so few replicates.
         IncompatibleRunsError: systems were scored on different gold.
     """
     check_numbers(alpha, n_resamples, seed)
     test, correction = resolve(scope, test, correction)
     check_interval(scope, interval, n_resamples, alpha)
     panel = build_panel(counts, metric)
+    check_unit(unit, panel.sizes)
     tested = takes_part(panel, scope, deterministic)
+    _check_baseline(baseline, tested)
     in_procedure = scope == "procedure"
     seeds = seed_variance(panel.scores, panel.influences) if in_procedure else no_seed_variance(panel.n_systems)
-    family = pair_family(panel, seeds, np.flatnonzero(tested))
+    family = pair_family(panel, seeds, np.flatnonzero(tested), baseline)
     result = TESTS[scope][test](family, n_resamples, seed, correction == MAX_T)
     check_resolution(result, correction, alpha)
     p_adjusted = CORRECTIONS[correction](result.p_value) if result.p_step_down is None else result.p_step_down
@@ -98,7 +109,8 @@ def compare_systems(
     pair_matrix = partial(square, panel.n_systems, family.first, family.second)
     adjusted = pair_matrix(p_adjusted, diagonal=1.0)
     rejected = adjusted <= alpha
-    standing = standings(panel.mean_score, rejected, tested, higher_is_better=metric.higher_is_better)
+    ranked = tested & (baseline is None)
+    standing = standings(panel.mean_score, rejected, ranked, higher_is_better=metric.higher_is_better)
 
     def where_tested(values: FloatArray) -> FloatArray:
         return np.where(tested, values, np.nan)
@@ -133,13 +145,15 @@ def compare_systems(
         effective_clusters=panel.effective_clusters,
         metric=metric.name,
         scope=scope,
+        unit=unit,
+        baseline=baseline,
         test=test,
         correction=correction,
         interval=interval,
         alpha=alpha,
         n_resamples=result.n_resamples,
         seed=seed,
-        warnings=(*panel.warnings(), *_untested(panel, tested, names), *_borderline(result, p_adjusted, alpha)),
+        warnings=(*panel.warnings(unit), *_untested(panel, tested, names), *_borderline(result, p_adjusted, alpha)),
     )
 
 
@@ -152,6 +166,16 @@ def takes_part(panel: Panel, scope: Scope, deterministic: Sequence[bool] | None)
         return fixed | (panel.n_seeds >= FEWEST_SEEDS)
     panel.check_one_run_each()
     return np.ones(panel.n_systems, np.bool_)
+
+
+def _check_baseline(baseline: int | None, tested: BoolArray) -> None:
+    """Refuses a baseline that no system can be tested against."""
+    if baseline is None or (0 <= baseline < tested.size and tested[baseline]):
+        return
+    raise ConfigError(
+        f"baseline is {baseline!r}; give the index of a tested system: "
+        f"{', '.join(str(i) for i in np.flatnonzero(tested)) or 'there is none'}"
+    )
 
 
 def _untested(panel: Panel, tested: BoolArray, names: Sequence[str] | None) -> list[str]:

@@ -93,3 +93,14 @@ class Exceedances:
         share = (self._joint + extra) / (self._n + extra)
         step_down[self.order] = np.maximum.accumulate(share[::-1])[::-1]
         return raw, step_down
+
+    def single_step(self, *, exact: bool) -> FloatArray:
+        """Returns max-T p-values against the largest of all pairs, never below step-down, where max-T was asked for.
+
+        The test that belongs to simultaneous intervals. Source: Westfall & Young 1993, section 2.3.
+        """
+        extra, p = 0 if exact else 1, np.empty(self.order.size)
+        ordered = np.sort(self.largest)
+        reached = ordered.size - np.searchsorted(ordered, self._threshold[:, 0])
+        p[self.order] = (reached + extra) / (self._n + extra)
+        return p

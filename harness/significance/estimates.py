@@ -55,10 +55,14 @@ class PairFamily:
     """Their differences."""
 
 
-def pair_family(panel: Panel, seeds: SeedVariance, systems: IntArray) -> PairFamily:
-    """Returns all pairs among the systems at these indices."""
-    upper, lower = np.triu_indices(systems.size, 1)
-    first, second = systems[upper], systems[lower]
+def pair_family(panel: Panel, seeds: SeedVariance, systems: IntArray, baseline: int | None = None) -> PairFamily:
+    """Returns all pairs among the systems at these indices, or only those of each system with the baseline."""
+    if baseline is None:
+        upper, lower = np.triu_indices(systems.size, 1)
+        first, second = systems[upper], systems[lower]
+    else:
+        first = systems[systems != baseline]
+        second = np.full_like(first, baseline)
     # The variance of the difference itself, since sums of variances and covariances cancel.
     dialogue = clustered_variance(panel.mean_influence[first] - panel.mean_influence[second])
     pairs = np.stack([first, second], axis=1)

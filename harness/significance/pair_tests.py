@@ -34,6 +34,8 @@ class PairTest:
     """Whether these were all replicates there are."""
     largest: FloatArray | None = None
     """float64 (n_resamples,): per replicate the largest |T| of any pair, where max-T was counted."""
+    p_single_step: FloatArray | None = None
+    """float64 (n_pairs,), corrected by single-step max-T, where max-T was counted; step-down rejects all it does."""
 
 
 def sign_flip(
@@ -76,7 +78,9 @@ def sign_flip(
         counter.add(np.abs(null, out=null))
     p_value, p_step_down = counter.p_values(exact=exact)
     largest = _studentised(counter.largest, n_dialogues) if step_down else None
-    return PairTest(p_value, p_step_down, 2 ** (n_dialogues - 1) if exact else n_resamples, exact, largest)
+    single_step = counter.single_step(exact=exact) if step_down else None
+    n_counted = 2 ** (n_dialogues - 1) if exact else n_resamples
+    return PairTest(p_value, p_step_down, n_counted, exact, largest, single_step)
 
 
 def _scale(contributions: FloatArray, first: IntArray, second: IntArray) -> FloatArray:

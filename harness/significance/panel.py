@@ -15,6 +15,7 @@ from harness.errors import ConfigError, IncompatibleRunsError
 from harness.metrics import Metric, Totals, totals_of
 from harness.metrics.confusion import FloatArray, IntArray
 from harness.significance.influence import influence_values
+from harness.significance.units import DIALOGUE, UTTERANCE, UTTERANCE_WARNING
 
 FEWEST_DIALOGUES = 10
 
@@ -87,16 +88,18 @@ class Panel:
                 "per system: choose a run, or use scope='procedure'"
             )
 
-    def warnings(self) -> list[str]:
-        """Returns one line for each reason to trust dialogue-level results less."""
+    def warnings(self, unit: str = DIALOGUE) -> list[str]:
+        """Returns one line for each reason to trust results less; `unit` is the word for a row of counts."""
+        if unit == UTTERANCE:
+            return [UTTERANCE_WARNING]
         found = []
         share = float(self.sizes.max() / self.sizes.sum())
         if self.n_dialogues < 30:
-            found.append(f"only {self.n_dialogues} dialogues: intervals and tests are approximate below 30")
+            found.append(f"only {self.n_dialogues} {unit}s: intervals and tests are approximate below 30")
         if share > 0.1:
-            found.append(f"dialogue {int(self.sizes.argmax())} holds {share:.0%} of the utterances (more than 10%)")
+            found.append(f"{unit} {int(self.sizes.argmax())} holds {share:.0%} of the utterances (more than 10%)")
         if self.effective_clusters < 20:
-            found.append(f"unequal dialogues are worth only {self.effective_clusters:.1f} equal ones (fewer than 20)")
+            found.append(f"unequal {unit}s are worth only {self.effective_clusters:.1f} equal ones (fewer than 20)")
         return found
 
 

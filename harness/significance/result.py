@@ -13,7 +13,8 @@ class SystemComparison:
     """Scores with intervals, all pairs with p-values, and the ranks that follow; fractions throughout.
 
     Arrays are (n_systems,) or (n_systems, n_systems) in the caller's order; entry [a, b] speaks of a minus b. A system
-    that took no part in tests has nan, None, "" or False wherever its seeds would be needed.
+    that took no part in tests has nan, None, "" or False wherever its seeds would be needed. Against a baseline, pairs
+    without it have nan, and nobody has rank set, letters or top flag: these need all pairs.
     """
 
     score: FloatArray
@@ -53,7 +54,7 @@ class SystemComparison:
     p_value: FloatArray
     """Two-sided, of no difference; 1 on the diagonal."""
     p_adjusted: FloatArray
-    """The same, corrected over all tested pairs."""
+    """The same, corrected over the family: all pairs of tested systems, or those with the baseline."""
     rejected: BoolArray
     """p_adjusted <= alpha: the matrix from which ranks, letters and top group derive."""
     critical_value: float
@@ -66,6 +67,10 @@ class SystemComparison:
     """Name of the metric."""
     scope: str
     """"checkpoint" (these predictions) or "procedure" (over training seeds too)."""
+    unit: str
+    """What was resampled: "dialogue", "utterance" or a coarser unit. Where counts say dialogues, read these units."""
+    baseline: int | None
+    """Index of the system that all others were tested against; None where all pairs were."""
     test: str
     correction: str
     interval: str
