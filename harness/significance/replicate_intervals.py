@@ -57,7 +57,11 @@ def bootstrap_intervals(
         pairs = slice(start, start + PAIRS_AT_ONCE)
         a, b = family.first[pairs], family.second[pairs]
         moved = replicates[a] - replicates[b]
-        low[pairs], high[pairs] = interval(family.estimates.value[pairs], moved, left_out[a] - left_out[b], alpha)
+        # Each pair the same way round whoever comes first, since quantiles of -x are not those of x to the last bit.
+        way = np.where(moved.sum(axis=1) < 0, -1.0, 1.0)
+        turned = way[:, None] * moved, way[:, None] * (left_out[a] - left_out[b])
+        ends = interval(way * family.estimates.value[pairs], *turned, alpha)
+        low[pairs], high[pairs] = (np.where(way > 0, ends[i], -ends[1 - i]) for i in (0, 1))
     return interval(scores.value, replicates, left_out, alpha), (low, high)
 
 

@@ -13,14 +13,14 @@ def drawn(n_dialogues, n_resamples, seed):
     return np.concatenate(list(dialogue_draws(n_dialogues, n_resamples, seed)))
 
 
-def test_replicates_equal_scikit_learn_on_the_resampled_utterances(meld_like):
-    weights = drawn(280, 12, 3)
+def test_check_01_replicates_equal_scikit_learn_on_the_resampled_utterances(meld_like):
+    weights = drawn(280, 100, 3)
     averages = {"accuracy": None, "weighted_f1": "weighted", "macro_f1": "macro"}
     for name, average in averages.items():
         metric = get_metric(name)
-        ours = bootstrap_scores(build_panel(meld_like.counts(), metric).all_runs, metric, n_resamples=12, seed=3)
-        assert ours.shape == (4, 12)
-        for b in range(12):
+        ours = bootstrap_scores(build_panel(meld_like.counts(), metric).all_runs, metric, n_resamples=100, seed=3)
+        assert ours.shape == (4, 100)
+        for b in range(100):
             chosen = np.repeat(np.arange(meld_like.gold.size), weights[b][meld_like.dialogue])
             for m in range(4):
                 gold, predicted = meld_like.gold[chosen], meld_like.predictions[m, 0][chosen]
@@ -46,7 +46,7 @@ def test_macro_f1_of_a_replicate_that_misses_a_label(simulator, meld_sizes):
     assert n_missing > 3
 
 
-def test_single_precision_sums_are_exact(meld_like):
+def test_check_02_single_precision_sums_are_exact(meld_like):
     totals = build_panel(meld_like.counts(), get_metric("weighted_f1")).all_runs
     exact = count_matrix(totals)
     assert exact.matrix.dtype == np.float32
@@ -54,6 +54,9 @@ def test_single_precision_sums_are_exact(meld_like):
     for weights in dialogue_draws(280, 600, 0):
         for part in ("tp", "pred", "sup"):
             assert (getattr(exact.resampled(weights), part) == getattr(double.resampled(weights), part)).all()
+    large = np.float64(100_003.0)  # beyond 2^24 single precision rounds, which `count_matrix` therefore does not use
+    rounded = CountMatrix((exact.matrix * large).astype(np.float32), exact.n_runs, exact.n_labels).resampled(weights)
+    assert (rounded.tp != double.resampled(weights).tp * large).any()
 
 
 def test_counts_too_large_for_single_precision_use_double():

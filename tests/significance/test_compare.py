@@ -26,7 +26,7 @@ def split_for(scope, meld_like, seeded):
 
 
 @pytest.mark.parametrize(("scope", "test"), EVERY_TEST)
-def test_swapping_systems_negates_the_difference_and_keeps_p(meld_like, seeded, scope, test):
+def test_check_13_swapping_systems_negates_the_difference_and_keeps_p(meld_like, seeded, scope, test):
     split = split_for(scope, meld_like, seeded)
     counts = split.counts()
     there = compare_systems(counts, WF1, scope=scope, test=test, n_resamples=1999)
@@ -39,7 +39,7 @@ def test_swapping_systems_negates_the_difference_and_keeps_p(meld_like, seeded, 
 
 
 @pytest.mark.parametrize(("scope", "test"), EVERY_TEST)
-def test_identical_systems_cannot_be_told_apart(meld_like, seeded, scope, test):
+def test_check_13_identical_systems_cannot_be_told_apart(meld_like, seeded, scope, test):
     counts = split_for(scope, meld_like, seeded).counts()
     result = compare_systems([*counts, counts[0].copy()], WF1, scope=scope, test=test, n_resamples=1999)
     if scope == "checkpoint":

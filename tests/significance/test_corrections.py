@@ -11,7 +11,7 @@ from harness.significance.corrections import Exceedances, benjamini_hochberg, bo
     ("ours", "theirs"), [(holm, "holm"), (bonferroni, "bonferroni"), (benjamini_hochberg, "fdr_bh")]
 )
 @pytest.mark.parametrize("size", [1, 2, 45, 190])
-def test_equal_to_statsmodels(ours, theirs, size):
+def test_check_11_equal_to_statsmodels(ours, theirs, size):
     rng = np.random.default_rng(size)
     for p in (rng.random(size), rng.random(size) ** 4, np.round(rng.random(size), 1)):  # with ties too
         assert ours(p) == pytest.approx(multipletests(p, method=theirs)[1], abs=1e-12)
@@ -33,7 +33,7 @@ def naive_max_t(observed, null):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_max_t_equals_its_definition_in_blocks_of_any_size(seed):
+def test_check_12_max_t_equals_its_definition_in_blocks_of_any_size(seed):
     rng = np.random.default_rng(seed)
     null = np.abs(rng.normal(size=(12, 300)) + rng.normal(size=300))
     observed = np.abs(rng.normal(0, 2, 12))
@@ -44,14 +44,16 @@ def test_max_t_equals_its_definition_in_blocks_of_any_size(seed):
             counter.add(null[counter.order, start : start + size].copy())
         ours = counter.p_values(exact=False)
         assert (ours[0] == raw).all() and (ours[1] == step_down).all()
+        assert (counter.single_step(exact=False) == single).all()
     assert (raw <= step_down).all() and (step_down <= single).all()
     assert (np.diff(step_down[np.argsort(-observed)]) >= 0).all()
 
 
-def test_one_hypothesis_keeps_its_raw_p():
+def test_check_12_one_hypothesis_keeps_its_raw_p():
     counter = Exceedances(np.array([1.0]), joint=True)
     counter.add(np.array([[0.5, 1.0, 2.0, 0.1]]))
     assert [p.tolist() for p in counter.p_values(exact=False)] == [[0.6], [0.6]]  # (1 + 2) / (1 + 4)
+    assert counter.single_step(exact=False).tolist() == [0.6]
     assert counter.p_values(exact=True)[0].tolist() == [0.5]
 
 

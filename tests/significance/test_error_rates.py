@@ -64,8 +64,8 @@ def test_check_17_type_one_error_with_few_long_dialogues(simulator, iemocap_size
     [(16, "meld", 0.05, 0.0535, 0.1), (17, "iemocap", 0.05, 0.0535, 0.25), (17, "iemocap", 0.2, 0.3079, 0.5)],
 )
 def test_checks_16_and_17_at_length(simulator, sizes_of, keep, check, shape, icc, variance, exceeds):
-    rates = type_one(simulator, sizes_of[shape], 2000, variance)
-    keep(check, "type-I error", f"{shape} shape, ICC {icc}", 2000, rates, TYPE_ONE)
+    rates = type_one(simulator, sizes_of[shape], 6000, variance)
+    keep(check, "type-I error", f"{shape} shape, ICC {icc}", 6000, rates, TYPE_ONE)
     judge(rates, TYPE_ONE)
     assert rates[UTTERANCES] > exceeds
 
@@ -96,9 +96,9 @@ def test_check_18_coverage_of_the_default_interval(simulator, iemocap_sizes):
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", ["meld", "iemocap"])
 def test_check_18_at_length(simulator, sizes_of, keep, shape):
-    both = coverage(simulator, sizes_of[shape], 2000, 0.0535)
+    both = coverage(simulator, sizes_of[shape], 6000, 0.0535)
     for quantity, rates in zip(("score", "difference"), both, strict=True):
-        keep(18, f"coverage of a {quantity}", f"{shape} shape, ICC 0.05", 2000, rates, COVERAGE)
+        keep(18, f"coverage of a {quantity}", f"{shape} shape, ICC 0.05", 6000, rates, COVERAGE)
         judge(rates, COVERAGE)
 
 
@@ -163,8 +163,8 @@ def test_check_20_type_one_error_over_seeds(simulator, meld_sizes):
 @pytest.mark.slow
 @pytest.mark.parametrize(("seed_shift", "spread"), [(0.02, 0.6), (0.06, 1.2)])
 def test_check_20_at_length(simulator, meld_sizes, keep, seed_shift, spread):
-    rates = same_procedure(simulator, meld_sizes, 2000, seed_shift)
-    keep(20, "type-I error over 5 seeds", f"meld shape, seed SD about {spread} points", 2000, rates, OVER_SEEDS)
+    rates = same_procedure(simulator, meld_sizes, 6000, seed_shift)
+    keep(20, "type-I error over 5 seeds", f"meld shape, seed SD about {spread} points", 6000, rates, OVER_SEEDS)
     judge(rates, OVER_SEEDS)
 
 

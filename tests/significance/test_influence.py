@@ -24,7 +24,7 @@ def totals_and_metric(split, name, system=0):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("values", [gradient_influence, jackknife_influence, influence_values])
-def test_influence_values_sum_to_zero(meld_like, name, values):
+def test_check_08_influence_values_sum_to_zero(meld_like, name, values):
     totals, metric = totals_and_metric(meld_like, name)
     assert values(totals, metric).shape == (280,)
     assert values(totals, metric).sum() == pytest.approx(0, abs=1e-12)
@@ -45,11 +45,12 @@ def test_leaving_one_out_is_scoring_the_rest(meld_like):
         assert left[g] == pytest.approx(float(metric.value(totals_of(np.delete(counts, g, 0).sum(axis=0)))), abs=1e-12)
 
 
-def test_accuracy_se_equals_cluster_robust_least_squares(meld_like):
+def test_check_06_accuracy_se_equals_cluster_robust_least_squares(meld_like):
     totals, metric = totals_and_metric(meld_like, "accuracy")
     correct = (meld_like.predictions[0, 0] == meld_like.gold).astype(float)
     fit = sm.OLS(correct, np.ones_like(correct)).fit(cov_type="cluster", cov_kwds={"groups": meld_like.dialogue})
     assert float(clustered_se(influence_values(totals, metric))) == pytest.approx(fit.bse[0], abs=1e-12)
+    assert correct.std(ddof=1) / np.sqrt(correct.size) < 0.95 * fit.bse[0]  # utterances as unit
 
 
 @pytest.mark.parametrize("name", ["accuracy", "weighted_f1", "micro_f1_no_neutral"])

@@ -37,7 +37,7 @@ def variance(sample, axis=-1):
 
 
 @pytest.mark.parametrize("method", ["percentile", "basic", "BCa"])
-def test_bootstrap_ends_equal_scipy_on_the_same_replicates(method):
+def test_check_09_bootstrap_ends_equal_scipy_on_the_same_replicates(method):
     """The variance of a skewed sample, so that bias and acceleration matter."""
     samples = [np.random.default_rng(seed).exponential(size=40) for seed in range(3)]
     options = {"method": method, "confidence_level": 0.9, "vectorized": True}

@@ -14,7 +14,7 @@ def random_rejections(rng, n):
 
 
 @pytest.mark.parametrize("block", range(3))
-def test_two_systems_share_a_letter_exactly_when_not_rejected(block):
+def test_check_15_two_systems_share_a_letter_exactly_when_not_rejected(block):
     rng = np.random.default_rng(block)
     for _ in range(100):
         n = int(rng.integers(1, 12))
