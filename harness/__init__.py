@@ -4,7 +4,8 @@ The story in one breath. A *dataset* has *splits* of *dialogues*; `load_dataset`
 *predictor* labels utterances: it gets a `DialogueView`, in which there is no gold and no context that it did not
 declare, and returns one `Prediction` per target. `register_predictor` gives it a name. A *run* is one predictor on one
 split with one seed, sealed under `results/runs`; `RunStore` finds runs. A *metric* is a pure function of confusion
-counts summed over dialogues; `score_table` and `compare_runs` need the stored counts only, no model and no corpus.
+counts summed over dialogues; `score_table`, `compare_runs` (a pair) and `compare_all` (all pairs) need the stored
+counts only, no model and no corpus.
 `build_leaderboard` ranks the runs that a board asks for and says which differences are real; `export_leaderboard`
 prints it for a paper.
 
@@ -33,7 +34,8 @@ from harness.predictors import Predictor, PredictorCard, register_predictor
 from harness.schema import Dialogue, DialogueView, LabelSet, Prediction, Utterance, UtteranceView
 
 if TYPE_CHECKING:
-    from harness.evaluation.scoring import Comparison, compare_runs, score_table
+    from harness.evaluation.comparison import Comparison, LabelledComparison, compare_all, compare_runs
+    from harness.evaluation.scoring import score_table
     from harness.export import export_leaderboard
     from harness.leaderboard.build import build_leaderboard
     from harness.leaderboard.leaderboard import Leaderboard
@@ -42,13 +44,15 @@ if TYPE_CHECKING:
 
 _LATE = {
     "BoardSpec": "harness.leaderboard.spec",
-    "Comparison": "harness.evaluation.scoring",
+    "Comparison": "harness.evaluation.comparison",
+    "LabelledComparison": "harness.evaluation.comparison",
     "Layout": "harness.store",
     "Leaderboard": "harness.leaderboard.leaderboard",
     "RunStore": "harness.store",
     "StoredRun": "harness.store",
     "build_leaderboard": "harness.leaderboard.build",
-    "compare_runs": "harness.evaluation.scoring",
+    "compare_all": "harness.evaluation.comparison",
+    "compare_runs": "harness.evaluation.comparison",
     "export_leaderboard": "harness.export",
     "load_spec": "harness.leaderboard.spec",
     "score_table": "harness.evaluation.scoring",
@@ -64,6 +68,7 @@ __all__ = [
     "DialogueView",
     "HarnessError",
     "LabelSet",
+    "LabelledComparison",
     "Layout",
     "Leaderboard",
     "Prediction",
@@ -76,6 +81,7 @@ __all__ = [
     "UtteranceView",
     "__version__",
     "build_leaderboard",
+    "compare_all",
     "compare_runs",
     "export_leaderboard",
     "load_dataset",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import harness
-from harness.cli import check, data, doctor, leaderboard, listing, show
+from harness.cli import check, compare, data, doctor, leaderboard, listing, show
 from harness.cli import run as run_command
 from harness.cli.argv import expand_repeated
 from harness.errors import HarnessError
@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 app.command()(run_command.run)
 app.command()(show.show)
-app.command()(show.compare)
+app.command()(compare.compare)
 app.command()(leaderboard.export)
 app.command()(check.check)
 app.command()(doctor.doctor)

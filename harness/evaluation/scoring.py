@@ -1,4 +1,4 @@
-"""Scores of stored runs, and the comparison of two systems: counts only, no model and no corpus."""
+"""Scores of stored runs, and the systems they make up: counts only, no model and no corpus."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from harness.metrics import (
     totals_of,
 )
 from harness.metrics.confusion import FloatArray, IntArray
-from harness.significance import compare_systems
 from harness.store import DialogueTable, StoredRun
 
 CALIBRATION: Mapping[str, Callable[[DialogueCalibration], FloatArray]] = {
@@ -29,6 +28,9 @@ CALIBRATION: Mapping[str, Callable[[DialogueCalibration], FloatArray]] = {
     "nll": negative_log_likelihood,
 }
 """Scores of label probabilities: expected calibration error (15 bins), Brier score, negative log-likelihood in nats."""
+
+DIALOGUE = "dialogue"
+"""The default unit of resampling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,39 +47,22 @@ class System:
         """Whether another seed would change nothing."""
         return bool(self.runs[0].manifest.predictor.card["deterministic"])
 
-    @property
-    def counts(self) -> IntArray:
-        """int64 (n_seeds, n_dialogues, n_labels, n_labels + 1)."""
-        return np.stack([table.confusion.counts for table in self.tables])
+    def counts(self, clusters: IntArray) -> IntArray:
+        """Returns int64 (n_seeds, n_clusters, n_labels, n_labels + 1).
+
+        Args:
+            clusters: int64 (n_dialogues,), the cluster of each dialogue, as `cluster_index` numbers them.
+        """
+        by_dialogue = np.stack([table.confusion.counts for table in self.tables])
+        summed = np.zeros((len(by_dialogue), int(clusters.max()) + 1, *by_dialogue.shape[2:]), np.int64)
+        for own, counts in zip(summed, by_dialogue, strict=True):
+            np.add.at(own, clusters, counts)
+        return summed
 
     @property
     def coverage(self) -> float:
         """Share of targets with a usable label, over all runs."""
         return float(np.mean([run.manifest.coverage for run in self.runs]))
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two systems on one split: what `erc-harness compare` says. Scores are fractions."""
-
-    dataset: str
-    metric: str
-    a: str
-    b: str
-    score_a: float
-    score_b: float
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    scope: str
-    unit: str
-    test: str
-    n_dialogues: int
-    n_seeds_a: int
-    n_seeds_b: int
-    alpha: float
-    warnings: tuple[str, ...]
 
 
 def load_system(runs: Sequence[StoredRun]) -> System:
@@ -90,6 +75,30 @@ def load_system(runs: Sequence[StoredRun]) -> System:
     ordered = tuple(sorted(runs, key=lambda run: run.manifest.seed))
     check_comparable(ordered)
     return System(ordered[0].manifest.predictor.label, ordered, tuple(run.dialogues() for run in ordered))
+
+
+def cluster_index(table: DialogueTable, unit: str = DIALOGUE) -> IntArray:
+    """Returns int64 (n_dialogues,): which dialogues count as one observation, numbered by first appearance.
+
+    Args:
+        table: counts of any run on the split.
+        unit: "dialogue", or an attribute of its dialogues such as "episode".
+
+    Raises:
+        ConfigError: counts by this unit are not stored.
+    """
+    if unit == DIALOGUE:
+        return np.arange(len(table.attributes))
+    if unit == "utterance":
+        raise ConfigError(
+            "unit 'utterance' is not possible: runs store counts by dialogue, since utterances of a dialogue are not "
+            "independent; harness.significance.compare_arrays takes arrays with any unit as its `dialogue`"
+        )
+    known = sorted(set.intersection(*(set(own) for own in table.attributes)))
+    if unit not in known:
+        raise ConfigError(f"unit is {unit!r}; allowed on this split: {', '.join((DIALOGUE, *known))}")
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(own[unit], len(numbers)) for own in table.attributes])
 
 
 def group_runs(runs: Sequence[StoredRun]) -> list[list[StoredRun]]:
@@ -119,7 +128,7 @@ def check_comparable(runs: Sequence[StoredRun]) -> None:
 
 
 def resolve_metric(name: str, run: StoredRun) -> Metric:
-    """Returns a metric of counts for the label set of a run; raises UnknownNameError or ConfigError.
+    """Returns a metric of counts for the label set of a run.
 
     Raises:
         UnknownNameError: no such metric for the label set.
@@ -163,52 +172,6 @@ def list_metrics() -> dict[str, str]:
     described["brier"] = "Squared error of label probabilities, summed over labels, 0 to 2; not tested."
     described["nll"] = "Negative log-likelihood of the gold label, in nats; not tested."
     return described
-
-
-def compare_runs(
-    a: Sequence[StoredRun], b: Sequence[StoredRun], *, metric: str | None = None, scope: str | None = None
-) -> Comparison:
-    """Returns the difference between two systems with its interval and p-value.
-
-    Args:
-        a: runs of one system, one a seed.
-        b: runs of the other.
-        metric: name; default: the main metric of the dataset.
-        scope: "checkpoint" or "procedure"; default: checkpoint if both have one run, else procedure.
-
-    Raises:
-        IncompatibleRunsError: the runs may not meet in one table.
-        ConfigError: the scope needs another number of seeds.
-        UnknownNameError: no such metric.
-        StoreError: a file is missing or corrupt.
-    """
-    check_comparable([*a, *b])
-    pair = (load_system(a), load_system(b))
-    data = pair[0].runs[0].manifest.data
-    metric_name = metric or data.metric
-    chosen = scope or ("checkpoint" if all(len(system.runs) == 1 for system in pair) else "procedure")
-    if chosen == "procedure":
-        for system in pair:
-            if not system.deterministic and len(system.runs) < 3:
-                name = system.runs[0].manifest.predictor.name
-                raise ConfigError(
-                    f"{system.label!r} has {len(system.runs)} seed(s): scope 'procedure' needs 3 or more; "
-                    f"type: erc-harness run {name} --dataset {data.dataset} --seed 0 1 2, or use scope 'checkpoint'"
-                )
-    result = compare_systems(
-        [system.counts for system in pair],
-        resolve_metric(metric_name, pair[0].runs[0]),
-        scope=chosen,  # type: ignore[arg-type]  # compare_systems refuses other words itself
-        deterministic=[system.deterministic for system in pair],
-        correction="none",
-    )
-    return Comparison(
-        dataset=data.dataset, metric=metric_name, a=pair[0].label, b=pair[1].label,
-        score_a=float(result.score[0]), score_b=float(result.score[1]), difference=float(result.difference[0, 1]),
-        low=float(result.pair_low[0, 1]), high=float(result.pair_high[0, 1]), p_value=float(result.p_value[0, 1]),
-        scope=result.scope, unit="dialogue", test=result.test, n_dialogues=result.n_dialogues,
-        n_seeds_a=len(pair[0].runs), n_seeds_b=len(pair[1].runs), alpha=result.alpha, warnings=result.warnings,
-    )  # fmt: skip
 
 
 def _known_metric(name: str, labels: Sequence[str], neutral: str | None) -> Metric:

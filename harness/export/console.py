@@ -8,11 +8,11 @@ from io import StringIO
 from typing import Literal
 
 from harness.export.escape import one_line
-from harness.export.rows import Row, Table, describe_scores, describe_tests, make_tables, other_titles
+from harness.export.rows import LEGEND, Row, Table, describe_scores, describe_tests, make_tables, other_titles
 from harness.leaderboard.leaderboard import Leaderboard
 
-NAME_WIDTH = 20
-"""Columns that a predictor's name gets at least; a longer one continues on the next line where space is short."""
+NAME_WIDTH = 16
+"""Characters that a predictor's name gets at least; a longer one continues on the next line where space is short."""
 
 
 def to_console(board: Leaderboard, width: int = 110) -> str:
@@ -31,21 +31,24 @@ def _table(table: Table, board: Leaderboard, width: int) -> list[str]:
     header = table.header
     lines = [f"{one_line(header.dataset)}, {one_line(header.split)}: {table.size}", ""]
     lines += _grid(table, board, width)
+    for text in filter(None, (table.power, table.spread)):
+        lines += _wrap(one_line(text), width)
     for warning in header.warnings:
         lines += _wrap(f"! {one_line(warning)}", width)
     return [*lines, f"Signature: {one_line(header.signature)}"]
 
 
 def _grid(table: Table, board: Leaderboard, width: int) -> list[str]:
-    """Returns the lines of a table; names are folded where it would be wider than `width`."""
+    """Returns the lines of a table; where it would be wider than `width`, contexts are folded, and names if need be."""
     from rich.cells import cell_len
 
     lines = _draw(table, board, name_width=None)
-    excess = max(map(cell_len, lines)) - width
-    if excess <= 0:
+    if max(map(cell_len, lines)) <= width or not table.rows:
         return lines
     longest = max(cell_len(one_line(row.predictor)) for row in table.rows)
-    return _draw(table, board, name_width=max(NAME_WIDTH, longest - excess))
+    lines = _draw(table, board, name_width=max(longest, NAME_WIDTH))
+    excess = max(map(cell_len, lines)) - width
+    return lines if excess <= 0 else _draw(table, board, name_width=max(NAME_WIDTH, longest - excess))
 
 
 def _draw(table: Table, board: Leaderboard, name_width: int | None) -> list[str]:
@@ -56,24 +59,32 @@ def _draw(table: Table, board: Leaderboard, name_width: int | None) -> list[str]
     from rich.text import Text
 
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    numeric, others = (f"{board.metric_title} %", "Seeds", "Coverage"), other_titles(board)
-    for title in ("Rank", "Predictor", numeric[0], "[low, high]", "Letters", *numeric[1:], "Context", *others):
-        side: Literal["left", "right"] = "right" if title in (*numeric, *others) else "left"
+    words = ("Rank", "Predictor", "[low, high]", "Letters", "Ctx")
+    for title in _titles(table, board):
+        side: Literal["left", "right"] = "left" if title in words else "right"
         grid.add_column(Text(one_line(title)), justify=side, no_wrap=True)
     for row in table.rows:
-        grid.add_row(*(Text(cell) for cell in _cells(row, name_width)))
+        grid.add_row(*(Text(cell) for cell in _cells(row, table, name_width)))
     console = Console(file=StringIO(), width=10_000, force_terminal=False, force_jupyter=False, color_system=None)
     with console.capture() as captured:
         console.print(grid)
     return [line.rstrip() for line in captured.get().rstrip("\n").split("\n")]
 
 
-def _cells(row: Row, name_width: int | None) -> tuple[str, ...]:
-    name = one_line(row.predictor)
+def _titles(table: Table, board: Leaderboard) -> tuple[str, ...]:
+    coverage = () if table.full_coverage else ("Cover",)
+    head = ("Rank", "Predictor", f"{table.metric_title} %", "[low, high]", "Letters", "Δ top", "p adj", "Seeds")
+    return (*head, *coverage, "Ctx", *other_titles(board))
+
+
+def _cells(row: Row, table: Table, name_width: int | None) -> tuple[str, ...]:
+    name, context = one_line(row.predictor), one_line(row.context)
+    if name_width is not None:
+        name, context = _fold(name, name_width), context.replace(" +", "\n+")
     return (
-        row.rank, name if name_width is None else _fold(name, name_width), row.score,
-        f"{row.interval:<12} †" if row.top else row.interval, one_line(row.letters),
-        row.seeds, row.coverage, one_line(row.context), *row.others,
+        row.rank, name, row.score,
+        f"{row.interval:<12} †" if row.top else row.interval, one_line(row.letters), row.to_top, row.p_adjusted,
+        row.seeds, *(() if table.full_coverage else (row.coverage,)), context, *row.others,
     )  # fmt: skip
 
 
@@ -88,11 +99,7 @@ def _fold(name: str, width: int) -> str:
 
 
 def _legend(board: Leaderboard, width: int) -> list[str]:
-    sentences = (
-        f"{describe_scores(board)}. {describe_tests(board)}.",
-        "Rank: the places that the tests leave open. Predictors that share a letter are not separable; †: not "
-        "separable from the best. Coverage: percent of utterances with a usable label.",
-    )
+    sentences = (f"{describe_scores(board)}. {describe_tests(board)}.", LEGEND)
     return [line for sentence in sentences for line in _wrap(one_line(sentence), width)]
 
 

@@ -1,7 +1,8 @@
 """A leaderboard for a paper: one LaTeX table to paste.
 
 The layout is in `templates/table.tex.j2`; this module prepares its cells, every one of them escaped here.
-One dataset gives the columns predictor, score with interval, ranks, letters and other metrics. Several datasets give
+One dataset gives the columns predictor, score with interval, ranks, letters, difference to the leader with its
+corrected p-value, and other metrics. Several datasets give
 one group of columns each and one row a predictor: in the order of the first dataset; who is not there follows in the
 order of the next.
 """
@@ -42,7 +43,7 @@ def to_latex(board: Leaderboard) -> str:
 def _single(board: Leaderboard, table: Table) -> dict[str, Any]:
     """Returns columns, head and lines of the table of one dataset."""
     others = [latex_escape(title) for title in other_titles(board)]
-    score = rf"\multicolumn{{2}}{{c}}{{{latex_escape(f'{board.metric_title} ({level(board.alpha)} interval)')}}}"
+    score = rf"\multicolumn{{2}}{{c}}{{{latex_escape(f'{table.metric_title} ({level(board.alpha)} interval)')}}}"
     breaks = _breaks_names([row.predictor for row in table.rows])
     lines = [
         [
@@ -51,14 +52,16 @@ def _single(board: Leaderboard, table: Table) -> dict[str, Any]:
             rf"{{\footnotesize {row.interval}}}" if row.interval else "",
             _digits(row.rank),
             latex_escape(row.letters),
+            _digits(row.to_top),
+            _digits(row.p_adjusted),
             *(_digits(other) for other in row.others),
         ]
         for row in table.rows
     ]
     return {
-        "columns": f"{_name_column(breaks)}r@{{ }}lcl{'r' * len(others)}",
+        "columns": f"{_name_column(breaks)}r@{{ }}lclrr{'r' * len(others)}",
         "groups": [],
-        "head": ["Predictor", score, "Rank", "Letters", *others],
+        "head": ["Predictor", score, "Rank", "Letters", r"$\Delta$ top", r"$p_{\mathrm{adj}}$", *others],
         "lines": lines,
     }
 
@@ -66,7 +69,6 @@ def _single(board: Leaderboard, table: Table) -> dict[str, Any]:
 def _grouped(board: Leaderboard, tables: tuple[Table, ...]) -> dict[str, Any]:
     """Returns columns, groups, head and lines of the table of several datasets."""
     others = [latex_escape(title) for title in other_titles(board)]
-    heads = [rf"\multicolumn{{2}}{{c}}{{{latex_escape(board.metric_title)}}}", *others]
     width = 2 + len(others)
     by_dataset = [{row.predictor: row for row in table.rows} for table in tables]
     predictors = list(dict.fromkeys(name for rows in by_dataset for name in rows))
@@ -81,9 +83,13 @@ def _grouped(board: Leaderboard, tables: tuple[Table, ...]) -> dict[str, Any]:
             {"title": latex_escape(table.header.dataset), "first": 2 + i * width, "last": 1 + (i + 1) * width}
             for i, table in enumerate(tables)
         ],
-        "head": ["Predictor", *heads * len(tables)],
+        "head": ["Predictor", *(head for table in tables for head in (_group_head(table), *others))],
         "lines": lines,
     }
+
+
+def _group_head(table: Table) -> str:
+    return rf"\multicolumn{{2}}{{c}}{{{latex_escape(table.metric_title)}}}"
 
 
 def _group_cells(rows: Mapping[str, Row], predictor: str, n_others: int) -> list[str]:
@@ -104,8 +110,9 @@ def _score(row: Row) -> str:
 
 
 def _digits(text: str) -> str:
-    """Returns digits or a range of ranks for LaTeX; no foreign text, and brackets stay readable."""
-    return text.replace(MISSING, "--")
+    """Returns digits, a signed number or a range of ranks for LaTeX; no foreign text, and brackets stay readable."""
+    shown = "--" if text == MISSING else text.replace("-", "$-$").replace("<", "$<$")
+    return shown.replace(MISSING, "--")
 
 
 def _breaks_names(names: list[str]) -> bool:

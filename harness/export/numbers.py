@@ -27,6 +27,22 @@ def percent(share: float, digits: int = 2) -> str:
     return f"{100 * (round(settle(share), digits + 2) + 0.0):.{digits}f}"  # + 0.0 turns -0.0 into 0.0
 
 
+def points(difference: float | None) -> str:
+    """Returns a difference of fractions in percent points with its sign: "-1.64", "+0.20"."""
+    if difference is None:
+        return MISSING
+    shown = percent(difference)
+    return shown if shown.startswith("-") or float(shown) == 0 else f"+{shown}"
+
+
+def p_value(p: float | None) -> str:
+    """Returns a p-value: "<0.001", "0.004", "0.92"."""
+    if p is None:
+        return MISSING
+    settled = settle(p)
+    return "<0.001" if settled < 0.001 else f"{settled:.{3 if settled < 0.0995 else 2}f}"
+
+
 def interval(low: float, high: float) -> str:
     """Returns an interval in percent: "[56.3, 59.9]"; "" if there is none."""
     if not (math.isfinite(low) and math.isfinite(high)):

@@ -6,6 +6,7 @@ Owns what stands in a cell, a column head or a caption. Text stays raw here: eac
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
 from harness.export import numbers
 from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard
@@ -26,6 +27,16 @@ SCOPES = {
 }
 """What a scope speaks of, in captions."""
 
+FEW = 6
+"""Systems whose standard errors are listed one by one under a table."""
+
+LEGEND = (
+    "Rank: the places that the tests leave open. Predictors that share a letter are not separable. †: not separable "
+    "from the best. Δ top: points to the best tested predictor, p adj: its p-value corrected over all pairs. MDE80: "
+    "smallest true difference found with 80% power. What each column claims: erc-harness explain."
+)
+"""What the columns of a table are, for console and Markdown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -38,6 +49,10 @@ class Row:
     interval: str
     half_width: str
     letters: str
+    to_top: str
+    """Points to the leader; a dash for the leader."""
+    p_adjusted: str
+    """Of that difference, corrected."""
     seeds: str
     coverage: str
     context: str
@@ -56,6 +71,13 @@ class Table:
     rows: tuple[Row, ...]
     size: str
     """What the scores rest on: "2,610 utterances in 280 dialogues, 5 seeds"."""
+    metric_title: str
+    full_coverage: bool
+    """Whether every target has a usable label in every row: the column is then left out."""
+    power: str
+    """What the tests rest on and can find, in one sentence."""
+    spread: str
+    """Standard errors by source, in one sentence; "" where seeds do not count."""
 
 
 def make_tables(board: Leaderboard) -> tuple[Table, ...]:
@@ -65,10 +87,7 @@ def make_tables(board: Leaderboard) -> tuple[Table, ...]:
 
 def other_titles(board: Leaderboard) -> tuple[str, ...]:
     """Returns the column heads of the secondary metrics."""
-    return tuple(
-        METRICS[name].title if name in METRICS else name.replace("f1:", "F1 ", 1).replace("_", " ")
-        for name in board.metrics[1:]
-    )
+    return tuple(_metric_title(name) for name in board.metrics[1:])
 
 
 def describe_scores(board: Leaderboard) -> str:
@@ -88,15 +107,51 @@ def describe_tests(board: Leaderboard) -> str:
     return f"Tests: {board.test_title}{drawn}, {correction} over {family}, α = {board.alpha:g}. {scope}"
 
 
+def describe_power(header: DatasetHeader) -> str:
+    """Returns what the tests of a dataset rest on and what they can find, in one sentence."""
+    unit = f"{header.unit}{'' if header.n_clusters == 1 else 's'}"
+    rests = f"{header.n_clusters:,} {unit} worth {header.effective_clusters:.0f} equal ones"
+    if header.detectable is None or header.detectable_adjusted is None:
+        return rests
+    single, adjusted = (numbers.percent(share, 1) for share in (header.detectable, header.detectable_adjusted))
+    pairs = f", {adjusted} for all {header.n_pairs} pairs" if header.n_pairs > 1 else ""
+    return f"{rests}; MDE80 (median pair): {single} points for one test{pairs}"
+
+
+def describe_seeds(entries: tuple[Entry, ...]) -> str:
+    """Returns the standard errors of the entries whose seeds count, by source; "" if there is none."""
+    parts = [(e.se_dialogue, e.se_seed, e.se_interaction) for e in entries if e.se_seed > 0]
+    names = [e.predictor for e in entries if e.se_seed > 0]
+    if not parts:
+        return ""
+    if len(parts) > FEW:
+        names, parts = [f"median of {len(parts)} systems"], [tuple(median(part) for part in zip(*parts, strict=True))]
+    shown = (" | ".join(numbers.percent(part) for part in own) for own in parts)
+    listed = "; ".join(f"{name} {split}" for name, split in zip(names, shown, strict=True))
+    return f"SE in points, dialogues | seeds | interaction: {listed}"
+
+
 def _table(board: Leaderboard, header: DatasetHeader) -> Table:
     entries = board.of_dataset(header.dataset)
     seeds = numbers.count_range([entry.n_seeds for entry in entries], "seed")
-    size = f"{header.n_utterances:,} utterances in {header.n_dialogues:,} dialogues, {seeds}"
-    return Table(header, tuple(_row(entry, board) for entry in entries), size)
+    return Table(
+        header=header,
+        rows=tuple(_row(entry, board) for entry in entries),
+        size=f"{header.n_utterances:,} utterances in {header.n_dialogues:,} dialogues, {seeds}",
+        metric_title=board.metric_title if header.metric == board.metric else _metric_title(header.metric),
+        full_coverage=all(entry.coverage >= 1 for entry in entries),
+        power=describe_power(header),
+        spread=describe_seeds(entries),
+    )
+
+
+def _metric_title(name: str) -> str:
+    return METRICS[name].title if name in METRICS else name.replace("f1:", "F1 ", 1).replace("_", " ")
 
 
 def _row(entry: Entry, board: Leaderboard) -> Row:
     beyond_text = [f"+{modality}" for modality in entry.modalities if modality != "text"]
+    is_leader = entry.to_top == 0 and entry.to_top_p_adjusted is None
     return Row(
         predictor=entry.predictor,
         rank=numbers.rank_set(entry.rank_low, entry.rank_high),
@@ -104,6 +159,8 @@ def _row(entry: Entry, board: Leaderboard) -> Row:
         interval=numbers.interval(entry.low, entry.high),
         half_width=numbers.half_width(entry.score, entry.low, entry.high),
         letters=entry.letters or numbers.MISSING,
+        to_top=numbers.MISSING if is_leader else numbers.points(entry.to_top),
+        p_adjusted=numbers.p_value(entry.to_top_p_adjusted),
         seeds=str(entry.n_seeds),
         coverage=numbers.coverage(entry.coverage),
         context=" ".join([entry.context, *beyond_text]),

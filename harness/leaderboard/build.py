@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import harness
 from harness.errors import ConfigError
-from harness.evaluation.scoring import System, check_comparable, group_runs, load_system, resolve_metric, score_table
+from harness.evaluation.scoring import (
+    check_comparable,
+    cluster_index,
+    group_runs,
+    load_system,
+    resolve_metric,
+)
 from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PairComparison
+from harness.leaderboard.records import make_entry, make_header, make_pairs
 from harness.leaderboard.spec import BoardSpec, PredictorEntry
 from harness.metrics import Metric
 from harness.schema.run import row_label
 from harness.significance import SystemComparison, compare_systems
 from harness.store import RunStore, StoredRun
-
-SHORT = {
-    "weighted_f1": "wF1",
-    "macro_f1": "mF1",
-    "accuracy": "acc",
-    "micro_f1": "miF1",
-    "micro_f1_no_neutral": "miF1-nn",
-}
-"""Names of metrics in signatures."""
 
 TEST_TITLES = {
     "satterthwaite": "t-test over dialogues and seeds (Satterthwaite)",
@@ -72,7 +69,7 @@ def build_leaderboard(board: str, spec: BoardSpec, store: RunStore) -> Leaderboa
         comparisons=tuple(pair for block in blocks for pair in block.comparisons),
         scope=first.result.scope,
         test=first.result.test,
-        test_title=TEST_TITLES.get(first.result.test, first.result.test),
+        test_title=TEST_TITLES.get(first.result.test, first.result.test).replace("dialogues", f"{spec.unit}s"),
         correction=first.result.correction,
         alpha=spec.alpha,
         n_resamples=first.result.n_resamples or None,
@@ -103,8 +100,9 @@ def _build_block(dataset: str, spec: BoardSpec, store: RunStore, board: str) -> 
     check_comparable(runs)
     systems = sorted((load_system(group) for group in group_runs(runs)), key=lambda system: system.label)
     metric = resolve_metric(spec.metric or runs[0].manifest.data.metric, runs[0])
+    clusters = cluster_index(systems[0].tables[0], spec.unit)
     result = compare_systems(
-        [system.counts for system in systems],
+        [system.counts(clusters) for system in systems],
         metric,
         scope=spec.scope,
         deterministic=[system.deterministic for system in systems],
@@ -117,13 +115,14 @@ def _build_block(dataset: str, spec: BoardSpec, store: RunStore, board: str) -> 
     )
     order = sorted(range(len(systems)), key=lambda i: (-result.score[i], systems[i].label))
     best = _printed(result.score[order[0]])
+    leader = next((i for i in order if result.tested[i]), None)
     entries = tuple(
-        _entry(dataset, i, systems[i], spec, metric, result, _printed(result.score[i]) == best, store) for i in order
+        make_entry(systems[i], spec, metric, result, i, leader, _printed(result.score[i]) == best, store) for i in order
     )
     return _Block(
-        _header(runs[0], systems, spec, metric, result),
+        make_header(runs[0], systems, spec, metric, result),
         entries,
-        _pairs(dataset, order, systems, result),
+        make_pairs(dataset, order, systems, result),
         metric,
         result,
     )
@@ -154,104 +153,6 @@ def _is_wanted(run: StoredRun, wanted: PredictorEntry) -> bool:
         made.name == wanted.name
         and all(key in params and params[key] == value for key, value in wanted.params.items())
         and all(key in wanted.params for key in made.params_changed)
-    )
-
-
-def _entry(
-    dataset: str,
-    i: int,
-    system: System,
-    spec: BoardSpec,
-    metric: Metric,
-    result: SystemComparison,
-    best: bool,
-    store: RunStore,
-) -> Entry:
-    manifest = system.runs[0].manifest
-    return Entry(
-        predictor=system.label,
-        dataset=dataset,
-        score=float(result.score[i]),
-        se=float(result.se[i]),
-        se_dialogue=float(result.se_dialogue[i]),
-        se_seed=float(result.se_seed[i]),
-        low=float(result.low[i]),
-        high=float(result.high[i]),
-        rank_low=result.rank_low[i],
-        rank_high=result.rank_high[i],
-        letters=result.letters[i],
-        top=result.top[i],
-        best=best,
-        n_seeds=len(system.runs),
-        coverage=system.coverage,
-        context=str(manifest.predictor.card["context"]),
-        modalities=tuple(manifest.predictor.card["modalities"]),
-        metrics=_mean_metrics(system, (metric.name, *spec.metrics)),
-        runs=tuple(str(run.path.relative_to(store.layout.root)) for run in system.runs),
-    )
-
-
-def _mean_metrics(system: System, names: Iterable[str]) -> dict[str, float]:
-    """Returns metrics by name, mean over the runs of a system."""
-    wanted = list(dict.fromkeys(names))
-    neutral = system.runs[0].manifest.data.neutral
-    rows = [score_table(table, wanted, neutral) for table in system.tables]
-    return {name: sum(row[name] for row in rows) / len(rows) for name in wanted}
-
-
-def _pairs(
-    dataset: str, order: Sequence[int], systems: Sequence[System], result: SystemComparison
-) -> tuple[PairComparison, ...]:
-    return tuple(
-        PairComparison(
-            dataset,
-            systems[a].label,
-            systems[b].label,
-            float(result.difference[a, b]),
-            float(result.pair_low[a, b]),
-            float(result.pair_high[a, b]),
-            float(result.p_value[a, b]),
-            float(result.p_adjusted[a, b]),
-        )
-        for a, b in combinations(order, 2)
-        if result.tested[a] and result.tested[b]
-    )
-
-
-def _header(
-    run: StoredRun, systems: Sequence[System], spec: BoardSpec, metric: Metric, result: SystemComparison
-) -> DatasetHeader:
-    data = run.manifest.data
-    contexts = sorted({str(s.runs[0].manifest.predictor.card["context"]) for s in systems})
-    seeds = sorted({len(s.runs) for s in systems if not s.deterministic}) or [1]
-    signature = "|".join(
-        (
-            SHORT.get(metric.name, metric.name),
-            f"data:{data.dataset}@{data.fingerprint[:8]}",
-            f"split:{data.split}",
-            f"n:{result.n_utterances}/{result.n_dialogues}",
-            f"labels:{len(data.labels)}",
-            f"ctx:{','.join(contexts)}",
-            "unparsed:wrong",
-            f"scope:{result.scope}",
-            "unit:dialogue",
-            "ci:t",
-            f"test:{result.test}",
-            f"adj:{result.correction}",
-            f"seeds:{seeds[0] if len(seeds) == 1 else f'{seeds[0]}-{seeds[-1]}'}",
-            f"v:{harness.__version__}",
-        )
-    )
-    return DatasetHeader(
-        dataset=data.dataset,
-        split=data.split,
-        fingerprint=data.fingerprint,
-        labels=data.labels,
-        n_utterances=result.n_utterances,
-        n_dialogues=result.n_dialogues,
-        effective_clusters=result.effective_clusters,
-        signature=signature,
-        warnings=(*data.notes, *result.warnings),
     )
 
 

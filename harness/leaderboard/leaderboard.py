@@ -21,6 +21,8 @@ class Entry:
     """Part of it that more dialogues would reduce."""
     se_seed: float
     """Part of it that more seeds would reduce; 0 for a deterministic predictor."""
+    se_interaction: float
+    """Part of `se_seed` that `se_dialogue` already holds."""
     low: float
     """Lower end of the (1 - alpha) interval."""
     high: float
@@ -33,6 +35,16 @@ class Entry:
     """Entries that share a letter are not separable; '' if untested."""
     top: bool
     """Whether the tests cannot separate it from the best."""
+    to_top: float | None
+    """Score minus that of the leader, the best tested entry: 0 for the leader; None where nothing is tested."""
+    to_top_low: float | None
+    """Lower end of its (1 - alpha) interval, for this one pair; None for the leader and for the untested."""
+    to_top_high: float | None
+    """Upper end."""
+    to_top_p_adjusted: float | None
+    """p-value of that pair, corrected over all pairs of the dataset."""
+    to_top_detectable: float | None
+    """Smallest true difference to the leader that the corrected test finds with 80% power."""
     best: bool
     """Whether it has the highest score of its dataset, ties at the printed precision included."""
     n_seeds: int
@@ -56,6 +68,8 @@ class PairComparison:
     b: str
     difference: float
     """Score of a minus score of b, fraction."""
+    se: float
+    """Standard error of the difference."""
     low: float
     high: float
     p_value: float
@@ -74,8 +88,24 @@ class DatasetHeader:
     n_utterances: int
     """Annotated utterances."""
     n_dialogues: int
+    metric: str
+    """Name of its primary metric: the board's, or the dataset's own where the board names none."""
+    unit: str
+    """What was resampled: "dialogue", or an attribute of dialogues such as "episode"."""
+    n_clusters: int
+    """Number of units."""
     effective_clusters: float
-    """(sum n)^2 / sum n^2 over dialogues."""
+    """(sum n)^2 / sum n^2 over units: how many of equal size they are worth."""
+    n_pairs: int
+    """Pairs that were tested, the family of the correction."""
+    critical_value: float | None
+    """Standard errors that a difference needs to be found while all others are 0; None without pairs."""
+    median_pair_se: float | None
+    """Standard error of a difference, median over the tested pairs."""
+    detectable: float | None
+    """Smallest true difference that one uncorrected test finds with 80% power, at the median pair."""
+    detectable_adjusted: float | None
+    """The same after the correction over all pairs."""
     signature: str
     """Everything that two tables must share to be compared, on one line."""
     warnings: tuple[str, ...]

@@ -7,6 +7,7 @@ seeds = [0, 1, 2, 3, 4]          # a deterministic predictor runs the first only
 metric = "weighted_f1"           # default: the main metric of the first dataset
 metrics = ["accuracy", "macro_f1"]
 scope = "procedure"              # or "checkpoint": one run a row
+unit = "dialogue"                # what is resampled; or an attribute of dialogues, such as "episode"
 test = "satterthwaite"
 correction = "holm"
 alpha = 0.05
@@ -53,6 +54,7 @@ class BoardSpec(BaseModel):
     metric: str | None = None
     metrics: tuple[str, ...] = ("accuracy", "macro_f1")
     scope: Literal["procedure", "checkpoint"] = "procedure"
+    unit: str = "dialogue"
     test: str | None = None
     correction: str | None = None
     alpha: float = Field(default=0.05, gt=0, lt=1)

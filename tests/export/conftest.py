@@ -29,12 +29,18 @@ def make_entry(predictor: str, dataset: str, score: float, half: float, **change
         "se": half / 2,
         "se_dialogue": half / 2.5,
         "se_seed": half / 4,
+        "se_interaction": half / 8,
         "low": round(score - half, 10),
         "high": round(score + half, 10),
         "rank_low": 1,
         "rank_high": 1,
         "letters": "a",
         "top": False,
+        "to_top": 0.0,
+        "to_top_low": None,
+        "to_top_high": None,
+        "to_top_p_adjusted": None,
+        "to_top_detectable": None,
         "best": False,
         "n_seeds": 5,
         "coverage": 1.0,
@@ -46,6 +52,13 @@ def make_entry(predictor: str, dataset: str, score: float, half: float, **change
     return Entry(**(fields | changes))
 
 
+def behind(difference: float, half: float, p_adjusted: float) -> dict[str, float]:
+    """Returns the fields of an entry that compare it with the leader."""
+    low, high = round(difference - half, 10), round(difference + half, 10)
+    fields = {"to_top": difference, "to_top_low": low, "to_top_high": high}
+    return fields | {"to_top_p_adjusted": p_adjusted, "to_top_detectable": round(1.5 * half, 10)}
+
+
 def make_header(dataset: str, n_utterances: int, n_dialogues: int, **changes: Any) -> DatasetHeader:
     fields: dict[str, Any] = {
         "dataset": dataset,
@@ -54,7 +67,15 @@ def make_header(dataset: str, n_utterances: int, n_dialogues: int, **changes: An
         "labels": ("neutral", "joy", "anger"),
         "n_utterances": n_utterances,
         "n_dialogues": n_dialogues,
+        "metric": "weighted_f1",
+        "unit": "dialogue",
+        "n_clusters": n_dialogues,
         "effective_clusters": n_dialogues * 0.8125,
+        "n_pairs": 6,
+        "critical_value": 2.638,
+        "median_pair_se": 0.0094,
+        "detectable": 0.026335,
+        "detectable_adjusted": 0.032709,
         "signature": (
             f"wF1|data:{dataset}@3f2a9c1b|split:test|n:{n_utterances}/{n_dialogues}|labels:3|ctx:full,none,past"
             "|unparsed:wrong|scope:procedure|unit:dialogue|ci:t|test:satterthwaite|adj:holm|seeds:5|v:0.1.0"
@@ -74,20 +95,24 @@ def small_board() -> Leaderboard:
     """One dataset; two tied best, a third that cannot be told apart, one without tests, one with lost answers."""
     entries = (
         make_entry("dialogue-rnn", "meld", 0.614512, 0.0241, rank_high=3, top=True, best=True, context="full"),
-        make_entry("graph-net[layers=2]", "meld", 0.614488, 0.0196, rank_high=3, top=True, best=True),
+        make_entry("graph-net[layers=2]", "meld", 0.614488, 0.0196, rank_high=3, top=True, best=True,
+                   **behind(-0.000024, 0.01822, 1.0)),
         make_entry("roberta-large", "meld", 0.6031, 0.0204, rank_high=3, letters="ab", top=True,
-                   modalities=("text", "audio")),
+                   modalities=("text", "audio"), **behind(-0.011412, 0.019, 0.4713)),
         make_entry("few-shot[k=8,model=tiny]", "meld", 0.5712, 0.0222, rank_low=4, rank_high=4, letters="b",
-                   coverage=0.99961),
+                   coverage=0.99961, **behind(-0.043312, 0.0333, 0.002)),
         make_entry(
             "majority", "meld", 0.3127, math.nan, low=math.nan, high=math.nan, se=math.nan, se_dialogue=math.nan,
-            se_seed=math.nan, rank_low=None, rank_high=None, letters="", n_seeds=1, context="none",
+            se_seed=math.nan, se_interaction=math.nan, to_top=-0.301812, rank_low=None, rank_high=None,
+            letters="", n_seeds=1, context="none",
             metrics={"weighted_f1": 0.3127, "accuracy": 0.4812, "macro_f1": math.nan},
         ),
     )  # fmt: skip
     pairs = (
-        PairComparison("meld", "dialogue-rnn", "graph-net[layers=2]", 0.000024, -0.0182, 0.01824, 0.9979, 1.0),
-        PairComparison("meld", "dialogue-rnn", "few-shot[k=8,model=tiny]", 0.043312, 0.01, 0.0766, 1 / 3 / 1000, 0.002),
+        PairComparison("meld", "dialogue-rnn", "graph-net[layers=2]", 0.000024, 0.0093, -0.0182, 0.01824, 0.9979, 1.0),
+        PairComparison(
+            "meld", "dialogue-rnn", "few-shot[k=8,model=tiny]", 0.043312, 0.012, 0.01, 0.0766, 1 / 3 / 1000, 0.002
+        ),
     )
     warning = "majority takes no part in the tests: 3 seeds or more are needed."
     return Leaderboard(
@@ -104,9 +129,28 @@ def two_boards_in_one(small_board: Leaderboard) -> Leaderboard:
     """Two datasets: graph-net is missing on the second, word-counts on the first."""
     second = (
         make_entry("roberta-large", "emorynlp", 0.3871, 0.0312, rank_high=2, top=True, best=True),
-        make_entry("dialogue-rnn", "emorynlp", 0.3764, 0.0287, rank_high=2, top=True),
-        make_entry("few-shot[k=8,model=tiny]", "emorynlp", 0.3312, 0.03, rank_low=3, rank_high=4, letters="b"),
-        make_entry("word-counts", "emorynlp", 0.3256, 0.0275, rank_low=3, rank_high=4, letters="b", n_seeds=1),
+        make_entry("dialogue-rnn", "emorynlp", 0.3764, 0.0287, rank_high=2, top=True, **behind(-0.0107, 0.02, 0.52)),
+        make_entry(
+            "few-shot[k=8,model=tiny]",
+            "emorynlp",
+            0.3312,
+            0.03,
+            rank_low=3,
+            rank_high=4,
+            letters="b",
+            **behind(-0.0559, 0.03, 0.0004),
+        ),
+        make_entry(
+            "word-counts",
+            "emorynlp",
+            0.3256,
+            0.0275,
+            rank_low=3,
+            rank_high=4,
+            letters="b",
+            n_seeds=1,
+            **behind(-0.0615, 0.03, 0.0002),
+        ),
     )
     return replace(
         small_board,
@@ -120,7 +164,15 @@ def two_boards_in_one(small_board: Leaderboard) -> Leaderboard:
 def hostile_board(small_board: Leaderboard) -> Leaderboard:
     """Every text that somebody else chooses is hostile."""
     header = make_header(
-        HOSTILE[0], 10, 2, split=HOSTILE[1], labels=HOSTILE, warnings=HOSTILE, signature="|".join(HOSTILE[::-1])
+        HOSTILE[0],
+        10,
+        2,
+        metric=HOSTILE[2],
+        unit=HOSTILE[1],
+        split=HOSTILE[1],
+        labels=HOSTILE,
+        warnings=HOSTILE,
+        signature="|".join(HOSTILE[::-1]),
     )
     entries = tuple(
         make_entry(

@@ -13,13 +13,13 @@ from harness.leaderboard.leaderboard import Leaderboard
 def _table(text: str) -> list[str]:
     lines = text.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("Rank "))
-    return lines[start : next(i for i in range(start, len(lines)) if lines[i].startswith(("!", "Signature")))]
+    return lines[start : next(i for i in range(start, len(lines)) if " worth " in lines[i])]
 
 
 @pytest.mark.parametrize("width", [40, 80, 104, 110, 200])
 def test_no_digit_is_lost_at_any_width(small_board: Leaderboard, width: int) -> None:
     text = to_console(small_board, width)
-    for number in ("61.45", "[59.0, 63.9] †", "1–3", "99.9", "48.12", "42.12", "macro-F1"):
+    for number in ("61.45", "[59.0, 63.9] †", "1–3", "99.9", "48.12", "42.12", "macro-F1", "-30.18", "0.002"):
         assert number in text
     for entry in small_board.entries:
         assert entry.predictor in text.replace("\n", "") or "few-shot[k=8," in text

@@ -32,7 +32,8 @@ def test_what_does_not_exist_is_empty(small_board: Leaderboard) -> None:
     untested = _read(small_board)[-1]
     empty = {key for key, value in untested.items() if value == ""}
     assert empty == {
-        "se", "se_dialogue", "se_seed", "low", "high", "rank_low", "rank_high", "letters", "metric.macro_f1",
+        "se", "se_dialogue", "se_seed", "se_interaction", "low", "high", "rank_low", "rank_high", "letters",
+        "to_top_low", "to_top_high", "to_top_p_adjusted", "to_top_detectable", "n_resamples", "metric.macro_f1",
     }  # fmt: skip
 
 
@@ -45,11 +46,23 @@ def test_the_docstring_lists_the_columns(small_board: Leaderboard) -> None:
 def test_hostile_text_stays_in_its_cell(hostile_board: Leaderboard, hostile_texts: tuple[str, ...]) -> None:
     text = to_csv(hostile_board)
     rows = list(csv.reader(StringIO(text, newline=""), strict=True))
-    assert {len(row) for row in rows} == {len(csvfile.COLUMNS) + 4}
+    assert {len(row) for row in rows} == {len(csvfile.COLUMNS) + 3 + len(csvfile.BOARD) + len(csvfile.HEADER)}
     assert len(text.splitlines()) == 1 + len(hostile_texts)
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "@"))]
     column = rows[0].index("predictor")
     assert [row[column].removeprefix("'") for row in rows[1:]] == [one_line(text) for text in hostile_texts]
+
+
+def test_what_the_tests_rest_on_is_in_every_row(two_boards_in_one: Leaderboard) -> None:
+    rows = _read(two_boards_in_one)
+    assert {(row["scope"], row["test"], row["correction"], row["n_resamples"]) for row in rows} == {
+        ("procedure", "sign-flip", "max-t", "10000")
+    }
+    assert [(row["n_dialogues"], row["effective_clusters"]) for row in rows[4:6]] == [
+        ("280", "227.5"),
+        ("85", "69.0625"),
+    ]
+    assert (rows[3]["to_top"], rows[3]["to_top_p_adjusted"]) == ("-0.043312", "0.002")
 
 
 def test_negative_numbers_stay_numbers(small_board: Leaderboard) -> None:

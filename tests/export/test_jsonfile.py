@@ -25,7 +25,7 @@ def test_keys_that_scripts_rely_on(two_boards_in_one: Leaderboard) -> None:
         "coverage",
     }  # fmt: skip
     assert all(of_entry <= entry.keys() for entry in document["entries"])
-    of_pair = {"dataset", "a", "b", "difference", "low", "high", "p_value", "p_adjusted"}
+    of_pair = {"dataset", "a", "b", "difference", "se", "low", "high", "p_value", "p_adjusted"}
     assert document["comparisons"][0].keys() == of_pair
     assert document["entries"][0]["score"] == 0.614512
 

@@ -81,8 +81,11 @@ def test_every_tied_best_is_bold_and_the_top_group_underlined(small_board: Leade
     text = to_latex(small_board)
     assert text.count(r"\underline{\textbf{61.45}}") == 2
     assert r"roberta-large & \underline{60.31}" in text
-    assert r"few-shot[k=8,model=tiny] & 57.12 & {\footnotesize [54.9, 59.3]} & 4 & b & 58.12 & 42.12 \\" in text
-    assert r"majority & 31.27 &  & -- & -- & 48.12 & -- \\" in text
+    assert (
+        r"few-shot[k=8,model=tiny] & 57.12 & {\footnotesize [54.9, 59.3]} & 4 & b & $-$4.33 & 0.002 & 58.12 & 42.12 \\"
+        in text
+    )
+    assert r"majority & 31.27 &  & -- & -- & $-$30.18 & -- & 48.12 & -- \\" in text
 
 
 def test_no_limit_on_rows(small_board: Leaderboard) -> None:

@@ -32,7 +32,7 @@ def test_every_dataset_has_its_table_and_signature(two_boards_in_one: Leaderboar
 def test_hostile_text_makes_no_cell_and_no_html(hostile_board: Leaderboard, hostile_texts: tuple[str, ...]) -> None:
     text = to_markdown(hostile_board)
     rows = _cells(text)
-    assert {len(row) for row in rows} == {7 + 2}
+    assert {len(row) for row in rows} == {8 + 2}
     assert len(rows) == 2 + len(hostile_texts)
     assert "<script>" not in re.sub(r"(`+) ?.*? ?\1(?!`)", "", text)
     assert "\x1b" not in text

@@ -50,6 +50,15 @@ def test_intervals() -> None:
     assert numbers.half_width(0.5, math.nan, math.nan) == ""
 
 
+def test_differences_and_p_values() -> None:
+    assert [numbers.points(d) for d in (-0.0164, 0.002, 0.0, -0.00001, None)] == [
+        "-1.64", "+0.20", "0.00", "0.00", "–",
+    ]  # fmt: skip
+    assert [numbers.p_value(p) for p in (0.0, 0.00099, 0.001, 0.0496, 0.0996, 0.916, 1.0, None)] == [
+        "<0.001", "<0.001", "0.001", "0.050", "0.10", "0.92", "1.00", "–",
+    ]  # fmt: skip
+
+
 def test_coverage_is_complete_only_if_nothing_is_missing() -> None:
     assert numbers.coverage(1.0) == "100.0"
     assert numbers.coverage(2609 / 2610) == "99.9"

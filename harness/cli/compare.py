@@ -1,0 +1,123 @@
+"""`erc-harness compare`: one pair of systems, and what would sharpen the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import isnan
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import Json, Quiet, ResultsDir, find_layout
+from harness.cli.output import note, print_json, print_text
+from harness.errors import UnknownNameError
+from harness.store.run_store import StoredRun
+
+if TYPE_CHECKING:
+    from harness.evaluation.comparison import Comparison
+
+
+def compare(
+    a: Annotated[
+        str, typer.Argument(help="A system: a predictor's name, or a row label such as 'tfidf-svm[history=2]'.")
+    ],
+    b: Annotated[str, typer.Argument(help="Another system.")],
+    dataset: Annotated[str, typer.Option(help="Dataset they were run on.")],
+    split: Annotated[str, typer.Option(help="Split.")] = "test",
+    metric: Annotated[str | None, typer.Option(help="Metric; default: the main one of the dataset.")] = None,
+    scope: Annotated[
+        str | None, typer.Option(help="checkpoint (these predictions) or procedure (seeds too); default: by the runs.")
+    ] = None,
+    unit: Annotated[
+        str, typer.Option(help="What is resampled: dialogue, or an attribute of dialogues such as episode.")
+    ] = "dialogue",
+    test: Annotated[str | None, typer.Option(help="Name of a test; default: that of the scope.")] = None,
+    alpha: Annotated[float, typer.Option(help="Level of test and interval.")] = 0.05,
+    resamples: Annotated[int, typer.Option(help="Replicates of a resampling test.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Key of its random streams.")] = 0,
+    results_dir: ResultsDir = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say whether two systems differ: difference, interval and p-value, paired over dialogues."""
+    from harness.evaluation.comparison import compare_runs
+    from harness.store import RunStore
+
+    runs = RunStore(find_layout(results_dir)).runs(dataset, split)
+    result = compare_runs(
+        _system(runs, a, dataset, scope), _system(runs, b, dataset, scope), metric=metric, scope=scope, unit=unit,
+        test=test, alpha=alpha, n_resamples=resamples, seed=seed,
+    )  # fmt: skip
+    advice = advise(result)
+    if not quiet:
+        for warning in result.warnings:
+            note(f"warning: {warning}")
+    if as_json:
+        print_json({**asdict(result), "advice": advice})
+        return
+    for line in _describe(result):
+        print_text(line)
+    print_text(advice)
+
+
+def advise(result: Comparison) -> str:
+    """Returns one sentence: would more seeds or more dialogues sharpen this comparison?"""
+    from harness.evaluation.comparison import SEED_SHARE
+
+    question = "more seeds or more dialogues?"
+    if not result.se_dialogue:
+        return f"{question} neither: the two never differ on these dialogues"
+    if result.dialogues_needed is None or result.dialogues_needed <= result.n_dialogues:
+        dialogues = f"{result.n_dialogues:,} dialogues find a true difference of this size with 80% power or more"
+    else:
+        dialogues = f"a true difference of this size needs about {result.dialogues_needed:,} dialogues for 80% power"
+    verdict, seeds = "dialogues", "seeds play no part in checkpoint scope"
+    if result.seeds_needed is not None:
+        added = max(result.se**2 / result.se_dialogue**2 - 1, 0.0)
+        seeds = f"seeds add {added:.0%} to the variance of dialogues"
+        if added > SEED_SHARE:
+            verdict, seeds = "seeds", f"{seeds} ({result.seeds_needed} seeds each would make it {SEED_SHARE:.0%})"
+    if result.p_value <= result.alpha:
+        verdict = "neither, the difference is found"
+    return f"{question} {verdict}: {seeds}; {dialogues}"
+
+
+def _describe(result: Comparison) -> list[str]:
+    """Returns the lines of the answer before the advice."""
+    split = f"dialogues {100 * result.se_dialogue:.2f}"
+    if not isnan(result.se_seed):
+        split += f" | seeds {100 * result.se_seed:.2f} | interaction {100 * result.se_interaction:.2f}"
+    clusters = f"{result.n_dialogues:,} dialogues"
+    if result.unit != "dialogue":
+        clusters = f"{result.n_clusters:,} clusters ({result.unit}) of {clusters}"
+    drawn = f", {result.n_resamples:,} resamples (seed {result.seed})" if result.n_resamples else ""
+    return [
+        f"{result.metric} on {result.dataset}: {result.a} {result.score_a:.2%}, {result.b} {result.score_b:.2%}",
+        f"difference {100 * result.difference:+.2f} points, {100 * (1 - result.alpha):.6g}% interval "
+        f"[{100 * result.low:+.2f}, {100 * result.high:+.2f}], p = {result.p_value:.2g}",
+        f"standard error {100 * result.se:.2f} points: {split}",
+        f"smallest true difference found with 80% power: {100 * result.detectable:.2f} points",
+        f"{result.test}{drawn}, alpha {result.alpha:g}; one pair, so no correction",
+        f"scope {result.scope}, unit {result.unit}: {clusters} worth {result.effective_clusters:.0f} equal ones, "
+        f"{result.n_seeds_a} and {result.n_seeds_b} seeds",
+    ]
+
+
+def _system(runs: Sequence[StoredRun], label: str, dataset: str, scope: str | None) -> list[StoredRun]:
+    """Returns the runs of a system by row label; one of them in checkpoint scope, or if it is deterministic."""
+    from harness.evaluation.scoring import group_runs
+
+    groups = group_runs(runs)
+    exact = [g for g in groups if g[0].manifest.predictor.label == label]
+    named = exact or [g for g in groups if g[0].manifest.predictor.name == label]
+    if len(named) != 1:
+        labels = [g[0].manifest.predictor.label for g in (named or groups)]
+        if named:
+            raise UnknownNameError(
+                f"system {label!r} is not unique on {dataset!r}; give one of {', '.join(sorted(labels))}"
+            )
+        raise UnknownNameError.of("system", label, labels, f"type: erc-harness run {label} --dataset {dataset}")
+    group = sorted(named[0], key=lambda run: run.manifest.seed)
+    single = scope == "checkpoint" or group[0].manifest.predictor.card["deterministic"]
+    return group[:1] if single else group

@@ -1,0 +1,254 @@
+"""Stored runs compared: two systems in detail, or all pairs of several. Counts only, no model and no corpus."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.errors import ConfigError
+from harness.evaluation.scoring import (
+    DIALOGUE,
+    System,
+    check_comparable,
+    cluster_index,
+    group_runs,
+    load_system,
+    resolve_metric,
+)
+from harness.significance import SystemComparison, compare_systems, dialogues_needed, seeds_needed, smallest_detectable
+from harness.store import StoredRun
+
+SEED_SHARE = 0.1
+"""What seeds may add to the variance of dialogues before more of them are advised."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledComparison:
+    """All pairs of several systems on one split."""
+
+    dataset: str
+    labels: tuple[str, ...]
+    """Row label of each system, in the order of the arrays of `result`."""
+    systems: tuple[System, ...]
+    """Their runs, in the same order."""
+    unit: str
+    """What was resampled: "dialogue", or an attribute of dialogues."""
+    n_dialogues: int
+    result: SystemComparison
+    """Scores, p-values, ranks; its `n_dialogues` counts units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two systems on one split: what `erc-harness compare` says. Scores and standard errors are fractions."""
+
+    dataset: str
+    metric: str
+    a: str
+    b: str
+    score_a: float
+    score_b: float
+    difference: float
+    """Score of a minus score of b."""
+    se: float
+    """Standard error of the difference."""
+    se_dialogue: float
+    """Part of it that more dialogues would reduce."""
+    se_seed: float
+    """Part of it that more seeds would reduce; nan in checkpoint scope."""
+    se_interaction: float
+    """Part of `se_seed` that `se_dialogue` already holds; nan in checkpoint scope."""
+    low: float
+    high: float
+    p_value: float
+    scope: str
+    unit: str
+    test: str
+    n_dialogues: int
+    n_clusters: int
+    """Number of units."""
+    effective_clusters: float
+    """How many units of equal size they are worth."""
+    n_utterances: int
+    n_seeds_a: int
+    n_seeds_b: int
+    alpha: float
+    n_resamples: int
+    """0 for a closed form."""
+    seed: int
+    detectable: float
+    """Smallest difference that this test finds with 80% power."""
+    seeds_needed: int | None
+    """Per system, for seeds to add at most a tenth to the variance of dialogues; None in checkpoint scope."""
+    dialogues_needed: int | None
+    """To find a true difference as large as this one with 80% power, seeds aside; None for no difference."""
+    warnings: tuple[str, ...]
+
+
+def compare_all(
+    runs: Sequence[StoredRun],
+    *,
+    metric: str | None = None,
+    scope: str | None = None,
+    unit: str = DIALOGUE,
+    test: str | None = None,
+    correction: str | None = None,
+    alpha: float = 0.05,
+    n_resamples: int = 10_000,
+    seed: int = 0,
+) -> LabelledComparison:
+    """Returns all pairs of the systems that these runs make up, for example of `RunStore(...).runs("meld", "test")`.
+
+    A system is the runs of one predictor with one set of parameters. Checkpoint scope takes its run of lowest seed.
+
+    Args:
+        runs: on one split, in any order; systems keep the order of their first run.
+        metric: name; default: the main metric of the dataset.
+        scope: "checkpoint" or "procedure"; default: checkpoint if every system has one run, else procedure.
+        unit: "dialogue", or an attribute of dialogues such as "episode".
+        test: as `compare_systems` says, as is all that follows.
+        correction: over all pairs.
+        alpha: level of tests and intervals.
+        n_resamples: replicates of a resampling test.
+        seed: key of its random streams.
+
+    Raises:
+        IncompatibleRunsError: the runs may not meet in one table.
+        ConfigError: no runs, or an option is not allowed.
+        UnknownNameError: no such metric.
+        StoreError: a file is missing or corrupt.
+    """
+    groups = [sorted(group, key=lambda run: run.manifest.seed) for group in group_runs(runs)]
+    chosen = scope or _default_scope(groups)
+    kept = [group[:1] if chosen == "checkpoint" or _is_deterministic(group) else group for group in groups]
+    return _compare(kept, metric, chosen, unit, test, correction, alpha, n_resamples, seed)
+
+
+def compare_runs(
+    a: Sequence[StoredRun],
+    b: Sequence[StoredRun],
+    *,
+    metric: str | None = None,
+    scope: str | None = None,
+    unit: str = DIALOGUE,
+    test: str | None = None,
+    alpha: float = 0.05,
+    n_resamples: int = 10_000,
+    seed: int = 0,
+) -> Comparison:
+    """Returns the difference between two systems with its interval and p-value, and what would sharpen it.
+
+    Args:
+        a: runs of one system, one a seed.
+        b: runs of the other.
+        metric: this and what follows as in `compare_all`; one pair needs no correction.
+        scope: "checkpoint" or "procedure".
+        unit: "dialogue", or an attribute of dialogues.
+        test: name of a test of the scope.
+        alpha: level of test and interval.
+        n_resamples: replicates of a resampling test.
+        seed: key of its random streams.
+
+    Raises:
+        IncompatibleRunsError: the runs may not meet in one table.
+        ConfigError: the scope needs another number of seeds, or an option is not allowed.
+        UnknownNameError: no such metric.
+        StoreError: a file is missing or corrupt.
+    """
+    compared = _compare([a, b], metric, scope or _default_scope([a, b]), unit, test, "none", alpha, n_resamples, seed)
+    result, data = compared.result, a[0].manifest.data
+    for system, tested in zip(compared.systems, result.tested, strict=True):
+        if not tested:
+            raise ConfigError(
+                f"{system.label!r} has {len(system.runs)} seed(s): scope 'procedure' needs 3 or more; type: "
+                f"erc-harness run {system.runs[0].manifest.predictor.name} --dataset {data.dataset} --seed 0 1 2, "
+                "or use scope 'checkpoint'"
+            )
+    difference, se = float(result.difference[0, 1]), float(result.pair_se[0, 1])
+    seed_variances, interactions = (result.se_seed**2).tolist(), (result.se_interaction**2).tolist()
+    net = [max(own - shared, 0.0) for own, shared in zip(seed_variances, interactions, strict=True)]
+    in_procedure = result.scope == "procedure"
+    dialogue_variance = max(se**2 - sum(net), 0.0) if in_procedure else se**2
+    per_run = (net[0] * result.n_seeds[0], net[1] * result.n_seeds[1])
+    return Comparison(
+        dataset=data.dataset,
+        metric=result.metric,
+        a=compared.labels[0],
+        b=compared.labels[1],
+        score_a=float(result.score[0]),
+        score_b=float(result.score[1]),
+        difference=difference,
+        se=se,
+        se_dialogue=math.sqrt(dialogue_variance),
+        se_seed=math.sqrt(sum(seed_variances)),
+        se_interaction=math.sqrt(sum(interactions)),
+        low=float(result.pair_low[0, 1]),
+        high=float(result.pair_high[0, 1]),
+        p_value=float(result.p_value[0, 1]),
+        scope=result.scope,
+        unit=unit,
+        test=result.test,
+        n_dialogues=compared.n_dialogues,
+        n_clusters=result.n_dialogues,
+        effective_clusters=result.effective_clusters,
+        n_utterances=result.n_utterances,
+        n_seeds_a=result.n_seeds[0],
+        n_seeds_b=result.n_seeds[1],
+        alpha=result.alpha,
+        n_resamples=result.n_resamples,
+        seed=result.seed,
+        detectable=float(smallest_detectable(result.pair_se, result.critical_value)[0, 1]),
+        seeds_needed=seeds_needed(per_run, dialogue_variance, SEED_SHARE)
+        if in_procedure and dialogue_variance
+        else None,
+        dialogues_needed=(
+            dialogues_needed(difference, math.sqrt(dialogue_variance), compared.n_dialogues, result.critical_value)
+            if difference and dialogue_variance
+            else None
+        ),
+        warnings=(*data.notes, *result.warnings),
+    )
+
+
+def _compare(
+    groups: Sequence[Sequence[StoredRun]],
+    metric: str | None,
+    scope: str,
+    unit: str,
+    test: str | None,
+    correction: str | None,
+    alpha: float,
+    n_resamples: int,
+    seed: int,
+) -> LabelledComparison:
+    """Compares systems, each given as its runs."""
+    runs = [run for group in groups for run in group]
+    if not runs:
+        raise ConfigError("no runs given; give stored runs, such as RunStore(layout).runs('meld', 'test')")
+    check_comparable(runs)
+    systems = tuple(load_system(group) for group in groups)
+    data, table = runs[0].manifest.data, systems[0].tables[0]
+    clusters = cluster_index(table, unit)
+    result = compare_systems(
+        [system.counts(clusters) for system in systems],
+        resolve_metric(metric or data.metric, runs[0]),
+        scope=scope,  # type: ignore[arg-type]  # compare_systems refuses other words itself
+        deterministic=[system.deterministic for system in systems],
+        names=[system.label for system in systems],
+        test=test,
+        correction=correction,
+        alpha=alpha,
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+    labels = tuple(system.label for system in systems)
+    return LabelledComparison(data.dataset, labels, systems, unit, len(table.attributes), result)
+
+
+def _default_scope(groups: Sequence[Sequence[StoredRun]]) -> str:
+    return "checkpoint" if all(len(group) == 1 for group in groups) else "procedure"
+
+
+def _is_deterministic(group: Sequence[StoredRun]) -> bool:
+    return bool(group[0].manifest.predictor.card["deterministic"])

@@ -1,0 +1,164 @@
+"""The records of a leaderboard, made from the systems of one dataset and their comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+import harness
+from harness.evaluation.scoring import System, score_table
+from harness.leaderboard.leaderboard import DatasetHeader, Entry, PairComparison
+from harness.leaderboard.spec import BoardSpec
+from harness.metrics import Metric
+from harness.significance import SystemComparison, smallest_detectable
+from harness.store import RunStore, StoredRun
+
+SHORT = {
+    "weighted_f1": "wF1",
+    "macro_f1": "mF1",
+    "accuracy": "acc",
+    "micro_f1": "miF1",
+    "micro_f1_no_neutral": "miF1-nn",
+}
+"""Names of metrics in signatures."""
+
+TO_TOP = ("to_top_low", "to_top_high", "to_top_p_adjusted", "to_top_detectable")
+"""Fields of an entry that need a test of its difference to the leader."""
+
+POWER = ("critical_value", "median_pair_se", "detectable", "detectable_adjusted")
+"""Fields of a header that need a tested pair."""
+
+
+def make_entry(
+    system: System,
+    spec: BoardSpec,
+    metric: Metric,
+    result: SystemComparison,
+    i: int,
+    leader: int | None,
+    best: bool,
+    store: RunStore,
+) -> Entry:
+    """Returns the entry of the system at index `i` of a comparison whose best tested system is at index `leader`."""
+    manifest = system.runs[0].manifest
+    return Entry(
+        predictor=system.label,
+        dataset=manifest.data.dataset,
+        score=float(result.score[i]),
+        se=float(result.se[i]),
+        se_dialogue=float(result.se_dialogue[i]),
+        se_seed=float(result.se_seed[i]),
+        se_interaction=float(result.se_interaction[i]),
+        low=float(result.low[i]),
+        high=float(result.high[i]),
+        rank_low=result.rank_low[i],
+        rank_high=result.rank_high[i],
+        letters=result.letters[i],
+        top=result.top[i],
+        **_to_top(result, i, leader),
+        best=best,
+        n_seeds=len(system.runs),
+        coverage=system.coverage,
+        context=str(manifest.predictor.card["context"]),
+        modalities=tuple(manifest.predictor.card["modalities"]),
+        metrics=_mean_metrics(system, (metric.name, *spec.metrics)),
+        runs=tuple(str(run.path.relative_to(store.layout.root)) for run in system.runs),
+    )
+
+
+def _to_top(result: SystemComparison, i: int, leader: int | None) -> dict[str, float | None]:
+    """Returns the fields of an entry that compare it with the leader."""
+    fields: dict[str, float | None] = dict.fromkeys(("to_top", *TO_TOP))
+    if leader is not None:
+        fields["to_top"] = float(result.difference[i, leader])
+    if leader is not None and i != leader and result.tested[i]:
+        found = smallest_detectable(result.pair_se, result.critical_value)
+        matrices = (result.pair_low, result.pair_high, result.p_adjusted, found)
+        fields |= {name: float(matrix[i, leader]) for name, matrix in zip(TO_TOP, matrices, strict=True)}
+    return fields
+
+
+def _mean_metrics(system: System, names: Iterable[str]) -> dict[str, float]:
+    """Returns metrics by name, mean over the runs of a system."""
+    wanted = list(dict.fromkeys(names))
+    neutral = system.runs[0].manifest.data.neutral
+    rows = [score_table(table, wanted, neutral) for table in system.tables]
+    return {name: sum(row[name] for row in rows) / len(rows) for name in wanted}
+
+
+def make_pairs(
+    dataset: str, order: Sequence[int], systems: Sequence[System], result: SystemComparison
+) -> tuple[PairComparison, ...]:
+    """Returns the tested pairs in the order of the table."""
+    return tuple(
+        PairComparison(
+            dataset,
+            systems[a].label,
+            systems[b].label,
+            float(result.difference[a, b]),
+            float(result.pair_se[a, b]),
+            float(result.pair_low[a, b]),
+            float(result.pair_high[a, b]),
+            float(result.p_value[a, b]),
+            float(result.p_adjusted[a, b]),
+        )
+        for a, b in combinations(order, 2)
+        if result.tested[a] and result.tested[b]
+    )
+
+
+def make_header(
+    run: StoredRun, systems: Sequence[System], spec: BoardSpec, metric: Metric, result: SystemComparison
+) -> DatasetHeader:
+    """Returns what the entries of a dataset share; `run` is any of theirs."""
+    data = run.manifest.data
+    contexts = sorted({str(s.runs[0].manifest.predictor.card["context"]) for s in systems})
+    seeds = sorted({len(s.runs) for s in systems if not s.deterministic}) or [1]
+    signature = "|".join(
+        (
+            SHORT.get(metric.name, metric.name),
+            f"data:{data.dataset}@{data.fingerprint[:8]}",
+            f"split:{data.split}",
+            f"n:{result.n_utterances}/{data.n_dialogues}",
+            f"labels:{len(data.labels)}",
+            f"ctx:{','.join(contexts)}",
+            "unparsed:wrong",
+            f"scope:{result.scope}",
+            f"unit:{spec.unit}",
+            "ci:t",
+            f"test:{result.test}",
+            f"adj:{result.correction}",
+            f"seeds:{seeds[0] if len(seeds) == 1 else f'{seeds[0]}-{seeds[-1]}'}",
+            f"v:{harness.__version__}",
+        )
+    )
+    return DatasetHeader(
+        dataset=data.dataset,
+        split=data.split,
+        fingerprint=data.fingerprint,
+        labels=data.labels,
+        n_utterances=result.n_utterances,
+        n_dialogues=data.n_dialogues,
+        metric=metric.name,
+        unit=spec.unit,
+        n_clusters=result.n_dialogues,
+        effective_clusters=result.effective_clusters,
+        **_power(result),
+        signature=signature,
+        warnings=(*data.notes, *result.warnings),
+    )
+
+
+def _power(result: SystemComparison) -> dict[str, Any]:
+    """Returns the fields of a header that say what the tests can find."""
+    standard_errors = [result.pair_se[a, b] for a, b in combinations(np.flatnonzero(result.tested), 2)]
+    if not standard_errors:
+        return {"n_pairs": 0} | dict.fromkeys(POWER)
+    median = np.median(standard_errors)
+    single = smallest_detectable(median, NormalDist().inv_cdf(1 - result.alpha / 2))
+    values = (result.critical_value, median, single, smallest_detectable(median, result.critical_value))
+    return {"n_pairs": len(standard_errors)} | {name: float(v) for name, v in zip(POWER, values, strict=True)}

@@ -1,0 +1,93 @@
+"""`compare` as its user types it: options, what it prints, what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cli.compare import advise
+from harness.evaluation.comparison import Comparison
+
+Cli = Callable[..., Any]
+
+RESULTS = Path(__file__).parents[2] / "results"
+MELD = ("--dataset", "meld", "--results-dir", RESULTS)
+
+
+def test_options_reach_the_test(cli: Cli) -> None:
+    pair = ("compare", "tfidf-svm", "tfidf-logreg", *MELD)
+    default = cli(*pair, "--json").json
+    assert (default["test"], default["alpha"], default["n_resamples"], default["seed"]) == ("sign-flip", 0.05, 10000, 0)
+    changed = cli(*pair, "--test", "swap", "--alpha", 0.1, "--resamples", 999, "--seed", 7, "--json").json
+    assert (changed["test"], changed["alpha"], changed["n_resamples"], changed["seed"]) == ("swap", 0.1, 999, 7)
+    assert changed["high"] - changed["low"] < default["high"] - default["low"]
+    assert changed["detectable"] < default["detectable"]
+    assert (1000 * changed["p_value"]) % 1 == pytest.approx(0, abs=1e-9), "(1 + k) / (B + 1)"
+
+
+def test_a_coarser_unit_has_fewer_clusters(cli: Cli) -> None:
+    result = cli("compare", "tfidf-svm", "tfidf-logreg", *MELD, "--unit", "episode", "--json").json
+    assert (result["unit"], result["n_dialogues"], result["n_clusters"]) == ("episode", 280, 143)
+    assert result["effective_clusters"] < 143
+    shown = cli("compare", "tfidf-svm", "tfidf-logreg", *MELD, "--unit", "episode").out
+    assert "unit episode: 143 clusters (episode) of 280 dialogues" in shown
+
+
+def test_units_without_counts_are_refused(cli: Cli) -> None:
+    refused = cli("compare", "tfidf-svm", "tfidf-logreg", *MELD, "--unit", "utterance")
+    assert refused.code == 2
+    assert "counts by dialogue" in refused.err
+    assert "harness.significance.compare_arrays" in refused.err
+    unknown = cli("compare", "tfidf-svm", "tfidf-logreg", *MELD, "--unit", "season")
+    assert unknown.code == 2
+    assert "allowed on this split: dialogue, episode" in unknown.err
+
+
+def test_the_answer_says_where_its_error_comes_from(cli: Cli) -> None:
+    shown = cli("compare", "stratified", "majority", *MELD).out
+    assert "| seeds " in shown
+    assert "| interaction " in shown
+    assert "280 dialogues worth 204 equal ones, 5 and 1 seeds" in shown
+    assert shown.splitlines()[-1].startswith("more seeds or more dialogues? neither, the difference is found: ")
+
+
+def test_a_system_is_no_different_from_itself(cli: Cli) -> None:
+    result = cli("compare", "tfidf-svm", "tfidf-svm", *MELD, "--json").json
+    assert (result["difference"], result["p_value"], result["dialogues_needed"]) == (0.0, 1.0, None)
+    assert result["advice"].endswith("neither: the two never differ on these dialogues")
+
+
+def test_few_dialogues_and_notes_of_the_corpus_are_warned_about(cli: Cli) -> None:
+    cli("run", "majority", "stratified", "--dataset", "toy", "--seed", 0, 1, 2)
+    assert "warning: only 14 dialogues" in cli("compare", "majority", "stratified", "--dataset", "toy").err
+    noted = cli("compare", "tfidf-svm", "majority", "--dataset", "emorynlp", "--results-dir", RESULTS)
+    assert "warning: This is the subset of 659 / 89 / 79 scenes" in noted.err
+
+
+def _comparison(**changes: Any) -> Comparison:
+    fields: dict[str, Any] = {
+        "dataset": "meld", "metric": "weighted_f1", "a": "a", "b": "b", "score_a": 0.6, "score_b": 0.59,
+        "difference": 0.01, "se": 0.006, "se_dialogue": 0.006, "se_seed": 0.0, "se_interaction": 0.0, "low": -0.002,
+        "high": 0.022, "p_value": 0.1, "scope": "procedure", "unit": "dialogue", "test": "satterthwaite",
+        "n_dialogues": 280, "n_clusters": 280, "effective_clusters": 204.0, "n_utterances": 2610, "n_seeds_a": 5,
+        "n_seeds_b": 5, "alpha": 0.05, "n_resamples": 0, "seed": 0, "detectable": 0.0168, "seeds_needed": 1,
+        "dialogues_needed": 791, "warnings": (),
+    }  # fmt: skip
+    return Comparison(**(fields | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, "dialogues: seeds add 0% to the variance of dialogues; a true difference of this size needs about 791"),
+        ({"se": 0.009, "seeds_needed": 63}, "seeds: seeds add 125% to the variance of dialogues (63 seeds each"),
+        ({"se": 0.0061}, "dialogues: seeds add 3%"),
+        ({"seeds_needed": None, "scope": "checkpoint"}, "dialogues: seeds play no part in checkpoint scope"),
+        ({"p_value": 0.001, "dialogues_needed": 200}, "neither, the difference is found: seeds add 0%"),
+    ],
+)
+def test_the_advice_is_the_larger_source_of_error(changes: dict[str, Any], verdict: str) -> None:
+    assert advise(_comparison(**changes)).startswith(f"more seeds or more dialogues? {verdict}")
