@@ -9,6 +9,8 @@ from harness.significance.across import MacroAverage, compare_across
 from harness.significance.arrays import compare_arrays, design_effects
 from harness.significance.bayes import Posterior, posterior
 from harness.significance.compare import compare_systems
+from harness.significance.decomposition import VarianceParts, decompose_variance
+from harness.significance.friedman import FriedmanResult, friedman_nemenyi
 from harness.significance.power import dialogues_needed, planned_se, power_at, seeds_needed, smallest_detectable
 from harness.significance.replicability import count_wins
 from harness.significance.result import SystemComparison
@@ -16,16 +18,20 @@ from harness.significance.simultaneous import SimultaneousIntervals, simultaneou
 from harness.significance.units import regroup
 
 __all__ = [
+    "FriedmanResult",
     "MacroAverage",
     "Posterior",
     "SimultaneousIntervals",
     "SystemComparison",
+    "VarianceParts",
     "compare_across",
     "compare_arrays",
     "compare_systems",
     "count_wins",
+    "decompose_variance",
     "design_effects",
     "dialogues_needed",
+    "friedman_nemenyi",
     "planned_se",
     "posterior",
     "power_at",

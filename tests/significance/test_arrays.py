@@ -26,6 +26,9 @@ def test_metrics_of_single_labels_go_by_number(meld_like):
     assert result.score == pytest.approx(
         compare_systems(meld_like.counts(), get_metric("f1:b", "abbbbbb".replace("bbbbbb", "cdbefg"))).score
     )
+    for name in ("ece", "brier", "nll"):
+        with pytest.raises(UnknownNameError, match=rf"{name}.*are described and not tested"):
+            compare_arrays(meld_like.gold, meld_like.dialogue, meld_like.predictions, 7, metric=name)
     with pytest.raises(UnknownNameError, match="f1:9"):
         compare_arrays(meld_like.gold, meld_like.dialogue, meld_like.predictions, 7, metric="f1:9")
 
