@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import harness
-from harness.cli import check, compare, data, doctor, leaderboard, listing, show
+from harness.cli import check, compare, data, doctor, leaderboard, listing, power, show
 from harness.cli import run as run_command
 from harness.cli.argv import expand_repeated
 from harness.errors import HarnessError
@@ -24,6 +24,7 @@ app.command()(run_command.run)
 app.command()(show.show)
 app.command()(compare.compare)
 app.command()(leaderboard.export)
+app.command()(power.power)
 app.command()(check.check)
 app.command()(doctor.doctor)
 app.add_typer(listing.app, name="list")
