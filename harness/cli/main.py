@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import harness
-from harness.cli import check, compare, data, doctor, leaderboard, listing, power, show
+from harness.cli import check, compare, data, doctor, explain, leaderboard, listing, power, show
 from harness.cli import run as run_command
 from harness.cli.argv import expand_repeated
 from harness.errors import HarnessError
@@ -25,6 +25,7 @@ app.command()(show.show)
 app.command()(compare.compare)
 app.command()(leaderboard.export)
 app.command()(power.power)
+app.command()(explain.explain)
 app.command()(check.check)
 app.command()(doctor.doctor)
 app.add_typer(listing.app, name="list")
