@@ -67,7 +67,12 @@ def check(board: Board, results_dir: ResultsDir = None, as_json: Json = False) -
 
 def export(
     board: Annotated[str, typer.Argument(help="Name of a board or dataset, or path of a leaderboard.json.")],
-    to: Annotated[str, typer.Option("--to", help="latex, markdown, csv, json or console.")] = "console",
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", help="latex, markdown, csv, json, console; all pairs: pairs-csv, pairs-json, pairs-latex."
+        ),
+    ] = "console",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of stdout.")] = None,
     results_dir: ResultsDir = None,
 ) -> None:

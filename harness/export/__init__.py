@@ -14,12 +14,22 @@ from harness.export.csvfile import to_csv
 from harness.export.jsonfile import read_leaderboard, to_json
 from harness.export.latex import to_latex
 from harness.export.markdown import to_markdown
+from harness.export.pairs import to_pairs_csv, to_pairs_json, to_pairs_latex
 from harness.leaderboard.leaderboard import Leaderboard
 
 __all__ = ["EXPORTERS", "export_leaderboard", "read_leaderboard"]
 
 EXPORTERS: Mapping[str, Callable[[Leaderboard], str]] = MappingProxyType(
-    {"console": to_console, "markdown": to_markdown, "csv": to_csv, "json": to_json, "latex": to_latex}
+    {
+        "console": to_console,
+        "markdown": to_markdown,
+        "csv": to_csv,
+        "json": to_json,
+        "latex": to_latex,
+        "pairs-csv": to_pairs_csv,
+        "pairs-json": to_pairs_json,
+        "pairs-latex": to_pairs_latex,
+    }
 )
 """The formats by name."""
 

@@ -34,7 +34,7 @@ def to_json(board: Leaderboard) -> str:
     document["entries"] = [_entry(entry) for entry in board.entries]
     document["comparisons"] = [asdict(pair) for pair in board.comparisons]
     document["version"] = board.version
-    return json.dumps(_stored(document), indent=1, allow_nan=False) + "\n"  # ASCII: no control sequence survives
+    return json.dumps(stored(document), indent=1, allow_nan=False) + "\n"  # ASCII: no control sequence survives
 
 
 def read_leaderboard(text: str) -> Leaderboard:
@@ -71,12 +71,12 @@ def _entry(entry: Entry) -> dict[str, Any]:
     return record | {"metrics": dict(sorted(entry.metrics.items()))}
 
 
-def _stored(value: Any) -> Any:
-    """Returns a value with its numbers as they are stored."""
+def stored(value: Any) -> Any:
+    """Returns a value with its numbers as they are stored: ten digits, nothing for what does not exist."""
     if isinstance(value, Mapping):
-        return {key: _stored(item) for key, item in value.items()}
+        return {key: stored(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_stored(item) for item in value]
+        return [stored(item) for item in value]
     if isinstance(value, float):
         return settle(value) if math.isfinite(value) else None
     return value

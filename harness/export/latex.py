@@ -10,7 +10,7 @@ order of the next.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +30,10 @@ def to_latex(board: Leaderboard) -> str:
     """Returns a `table` environment, after comments that say which packages it needs."""
     tables = make_tables(board)
     grid = _single(board, tables[0]) if len(tables) == 1 else _grouped(board, tables)
-    return _template().render(
+    return latex_template("table.tex.j2").render(
         board=board,
         tables=tables,
-        label=re.sub(r"[^A-Za-z0-9._:-]+", "-", board.board),
+        label=latex_label(board.board),
         scores=describe_scores(board),
         tests=describe_tests(board),
         **grid,
@@ -44,22 +44,22 @@ def _single(board: Leaderboard, table: Table) -> dict[str, Any]:
     """Returns columns, head and lines of the table of one dataset."""
     others = [latex_escape(title) for title in other_titles(board)]
     score = rf"\multicolumn{{2}}{{c}}{{{latex_escape(f'{table.metric_title} ({level(board.alpha)} interval)')}}}"
-    breaks = _breaks_names([row.predictor for row in table.rows])
+    names = [row.predictor for row in table.rows]
     lines = [
         [
-            _name(row.predictor, breaks),
+            latex_name(row.predictor, names),
             _score(row),
             rf"{{\footnotesize {row.interval}}}" if row.interval else "",
-            _digits(row.rank),
+            latex_digits(row.rank),
             latex_escape(row.letters),
-            _digits(row.to_top),
-            _digits(row.p_adjusted),
-            *(_digits(other) for other in row.others),
+            latex_digits(row.to_top),
+            latex_digits(row.p_adjusted),
+            *(latex_digits(other) for other in row.others),
         ]
         for row in table.rows
     ]
     return {
-        "columns": f"{_name_column(breaks)}r@{{ }}lclrr{'r' * len(others)}",
+        "columns": f"{latex_name_column(names)}r@{{ }}lclrr{'r' * len(others)}",
         "groups": [],
         "head": ["Predictor", score, "Rank", "Letters", r"$\Delta$ top", r"$p_{\mathrm{adj}}$", *others],
         "lines": lines,
@@ -72,13 +72,12 @@ def _grouped(board: Leaderboard, tables: tuple[Table, ...]) -> dict[str, Any]:
     width = 2 + len(others)
     by_dataset = [{row.predictor: row for row in table.rows} for table in tables]
     predictors = list(dict.fromkeys(name for rows in by_dataset for name in rows))
-    breaks = _breaks_names(predictors)
     lines = [
-        [_name(name, breaks), *(cell for rows in by_dataset for cell in _group_cells(rows, name, len(others)))]
+        [latex_name(name, predictors), *(cell for rows in by_dataset for cell in _group_cells(rows, name, len(others)))]
         for name in predictors
     ]
     return {
-        "columns": _name_column(breaks) + f"r@{{}}l{'r' * len(others)}" * len(tables),
+        "columns": latex_name_column(predictors) + f"r@{{}}l{'r' * len(others)}" * len(tables),
         "groups": [
             {"title": latex_escape(table.header.dataset), "first": 2 + i * width, "last": 1 + (i + 1) * width}
             for i, table in enumerate(tables)
@@ -98,37 +97,45 @@ def _group_cells(rows: Mapping[str, Row], predictor: str, n_others: int) -> list
         return ["--", "", *["--"] * n_others]
     reach = rf"{{\footnotesize\,$\pm$\,{row.half_width}}}" if row.half_width else ""
     letters = "" if row.letters == MISSING else rf"\textsuperscript{{{latex_escape(row.letters)}}}"
-    return [_score(row), reach + letters, *(_digits(other) for other in row.others)]
+    return [_score(row), reach + letters, *(latex_digits(other) for other in row.others)]
 
 
 def _score(row: Row) -> str:
     """Returns a score: bold if it is the highest, underlined if not separable from it."""
-    text = _digits(row.score)
+    text = latex_digits(row.score)
     if row.best:
         text = rf"\textbf{{{text}}}"
     return rf"\underline{{{text}}}" if row.top else text
 
 
-def _digits(text: str) -> str:
+def latex_digits(text: str) -> str:
     """Returns digits, a signed number or a range of ranks for LaTeX; no foreign text, and brackets stay readable."""
     shown = "--" if text == MISSING else text.replace("-", "$-$").replace("<", "$<$")
     return shown.replace(MISSING, "--")
 
 
-def _breaks_names(names: list[str]) -> bool:
+def latex_label(name: str) -> str:
+    """Returns a name without the characters that a label must not have."""
+    return re.sub(r"[^A-Za-z0-9._:-]+", "-", name)
+
+
+def latex_name_column(names: Sequence[str]) -> str:
+    """Returns the column that holds these predictors: one that breaks lines if any of them is long."""
+    return r"p{0.38\linewidth}" if _any_long(names) else "l"
+
+
+def latex_name(name: str, names: Sequence[str]) -> str:
+    """Returns a predictor's name for the column of all names."""
+    return rf"\raggedright\hangindent=1em {latex_breakable(name)}" if _any_long(names) else latex_escape(name)
+
+
+def _any_long(names: Sequence[str]) -> bool:
     return any(len(one_line(name)) > LONG_NAME for name in names)
 
 
-def _name_column(breaks: bool) -> str:
-    return r"p{0.38\linewidth}" if breaks else "l"
-
-
-def _name(name: str, breaks: bool) -> str:
-    return rf"\raggedright\hangindent=1em {latex_breakable(name)}" if breaks else latex_escape(name)
-
-
 @cache
-def _template() -> jinja2.Template:
+def latex_template(name: str) -> jinja2.Template:
+    r"""Returns a template of this package; it writes \VAR{...} and \BLOCK{...}, and escapes nothing by itself."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -146,4 +153,4 @@ def _template() -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters |= {"latex": latex_escape, "breakable": latex_breakable, "one_line": one_line}
-    return environment.get_template("table.tex.j2")
+    return environment.get_template(name)

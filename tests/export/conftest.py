@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -186,3 +191,37 @@ def hostile_board(small_board: Leaderboard) -> Leaderboard:
         metrics=(HOSTILE[2], HOSTILE[0], HOSTILE[1]), datasets=(header,), entries=entries, comparisons=(),
         scope=HOSTILE[3], test_title=HOSTILE[0], correction=HOSTILE[5], version=HOSTILE[4],
     )  # fmt: skip
+
+
+DOCUMENT = r"""\documentclass[%s]{article}
+\usepackage[T1]{fontenc}
+\usepackage[utf8]{inputenc}
+\usepackage{booktabs}
+\usepackage{graphicx}
+\begin{document}
+%s
+\end{document}
+"""
+
+
+@pytest.fixture
+def typeset(tmp_path: Path) -> Callable[..., str]:
+    """Returns the log of pdfLaTeX on a document with given tables; skips where there is none, fails on an error."""
+    if shutil.which("pdflatex") is None:
+        reason = "pdflatex is absent: apt-get install texlive-latex-base texlive-latex-recommended"
+        if os.environ.get("ERC_REQUIRE_ALL") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+    def run(tables: str, options: str = "a4paper") -> str:
+        (tmp_path / "table.tex").write_text(DOCUMENT % (options, tables), encoding="utf-8")
+        done = subprocess.run(
+            ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "table.tex"],
+            cwd=tmp_path, capture_output=True, check=False, timeout=240,
+        )  # fmt: skip
+        log = (tmp_path / "table.log").read_text(encoding="utf-8", errors="replace")
+        assert done.returncode == 0, [line for line in log.splitlines() if line.startswith(("!", "l."))]
+        assert (tmp_path / "table.pdf").stat().st_size > 0
+        return log
+
+    return run

@@ -12,7 +12,10 @@ from harness.export import EXPORTERS, export_leaderboard, read_leaderboard
 from harness.leaderboard.leaderboard import Leaderboard
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-SUFFIX = {"console": "txt", "markdown": "md", "csv": "csv", "json": "json", "latex": "tex"}
+SUFFIX = {
+    "console": "txt", "markdown": "md", "csv": "csv", "json": "json", "latex": "tex",
+    "pairs-csv": "pairs.csv", "pairs-json": "pairs.json", "pairs-latex": "pairs.tex",
+}  # fmt: skip
 
 
 def test_every_format_has_a_golden_file() -> None:

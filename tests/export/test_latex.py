@@ -2,78 +2,43 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from harness.export.latex import to_latex
 from harness.leaderboard.leaderboard import Leaderboard
 
-DOCUMENT = r"""\documentclass[%s]{article}
-\usepackage[T1]{fontenc}
-\usepackage[utf8]{inputenc}
-\usepackage{booktabs}
-\usepackage{graphicx}
-\begin{document}
-%s
-\end{document}
-"""
-
-
-@pytest.fixture
-def pdflatex(tmp_path: Path) -> Path:
-    """A folder to compile in; the test is skipped where there is no pdfLaTeX."""
-    if shutil.which("pdflatex") is None:
-        reason = "pdflatex is absent: apt-get install texlive-latex-base texlive-latex-recommended"
-        if os.environ.get("ERC_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return tmp_path
-
-
-def _compile(table: str, folder: Path, options: str = "a4paper") -> str:
-    """Returns the log of a document with this table; fails on the first error of TeX."""
-    (folder / "table.tex").write_text(DOCUMENT % (options, table), encoding="utf-8")
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "table.tex"],
-        cwd=folder, capture_output=True, check=False, timeout=240,
-    )  # fmt: skip
-    log = (folder / "table.log").read_text(encoding="utf-8", errors="replace")
-    assert done.returncode == 0, [line for line in log.splitlines() if line.startswith(("!", "l."))]
-    assert (folder / "table.pdf").stat().st_size > 0
-    return log
+Typeset = Callable[..., str]
 
 
 @pytest.mark.parametrize("options", ["a4paper", "a4paper,twocolumn", "letterpaper,12pt"])
 def test_tables_compile_and_stay_on_the_page(
-    small_board: Leaderboard, two_boards_in_one: Leaderboard, pdflatex: Path, options: str
+    small_board: Leaderboard, two_boards_in_one: Leaderboard, typeset: Typeset, options: str
 ) -> None:
-    log = _compile(to_latex(small_board) + to_latex(two_boards_in_one), pdflatex, options)
+    log = typeset(to_latex(small_board) + to_latex(two_boards_in_one), options)
     assert "Overfull" not in log
     assert "Missing character" not in log
 
 
-def test_a_very_wide_table_stays_on_the_page(two_boards_in_one: Leaderboard, pdflatex: Path) -> None:
+def test_a_very_wide_table_stays_on_the_page(two_boards_in_one: Leaderboard, typeset: Typeset) -> None:
     first, *others = two_boards_in_one.entries
     name = "few-shot[k=8,model=some-organisation/some-long-model-name-7b-instruct,template=v3]"
     metrics = ("weighted_f1", "accuracy", "macro_f1", "micro_f1", "f1:joy", "f1:anger", "f1:neutral")
     board = replace(two_boards_in_one, entries=(replace(first, predictor=name), *others), metrics=metrics)
-    assert "Overfull" not in _compile(to_latex(board), pdflatex)
+    assert "Overfull" not in typeset(to_latex(board))
 
 
-def test_hostile_text_compiles(hostile_board: Leaderboard, pdflatex: Path) -> None:
-    log = _compile(to_latex(hostile_board), pdflatex)
+def test_hostile_text_compiles(hostile_board: Leaderboard, typeset: Typeset) -> None:
+    log = typeset(to_latex(hostile_board))
     assert "Missing character" not in log
 
 
-def test_every_latin_letter_and_every_ascii_sign_compiles(small_board: Leaderboard, pdflatex: Path) -> None:
+def test_every_latin_letter_and_every_ascii_sign_compiles(small_board: Leaderboard, typeset: Typeset) -> None:
     signs = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0x250), *range(0x2010, 0x2040)]))
-    log = _compile(to_latex(replace(small_board, title=" ".join(signs))), pdflatex)
+    log = typeset(to_latex(replace(small_board, title=" ".join(signs))))
     assert "Missing character" not in log
 
 
