@@ -247,7 +247,7 @@ def test_check_14_the_same_bytes_for_any_order_of_systems(simulator, meld_sizes,
 
 
 def test_check_23_speed_and_memory(simulator, meld_sizes):
-    """Twenty systems of MELD's shape, everything; bounds five times those of `make bench`, for busy machines."""
+    """Twenty systems of MELD's shape: processor seconds, best of three, five times the bound on two idle cores."""
     rng = np.random.default_rng(0)
     counts = simulator(rng, meld_sizes(rng), offsets=np.linspace(0, 0.5, 20)).counts()
     panel = build_panel(counts, WF1)
@@ -258,10 +258,12 @@ def test_check_23_speed_and_memory(simulator, meld_sizes):
         lambda: compare_systems(counts, WF1): 0.5,
     }
     for work, seconds in bounds.items():
-        work()
-        begin = time.perf_counter()
-        work()
-        assert time.perf_counter() - begin < 5 * seconds
+        taken = []
+        for _ in range(3):
+            begin = time.process_time()
+            work()
+            taken.append(time.process_time() - begin)
+        assert min(taken) < 5 * seconds
     tracemalloc.start()
     compare_systems(counts, WF1)
     assert tracemalloc.get_traced_memory()[1] < 200e6

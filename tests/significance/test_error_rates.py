@@ -59,6 +59,7 @@ def test_check_17_type_one_error_with_few_long_dialogues(simulator, iemocap_size
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("check", "shape", "icc", "variance", "exceeds"),
     [(16, "meld", 0.05, 0.0535, 0.1), (17, "iemocap", 0.05, 0.0535, 0.25), (17, "iemocap", 0.2, 0.3079, 0.5)],
@@ -94,6 +95,7 @@ def test_check_18_coverage_of_the_default_interval(simulator, iemocap_sizes):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("shape", ["meld", "iemocap"])
 def test_check_18_at_length(simulator, sizes_of, keep, shape):
     both = coverage(simulator, sizes_of[shape], 6000, 0.0535)
@@ -133,6 +135,7 @@ def test_check_19_family_wise_error(simulator, iemocap_sizes):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("shape", "icc", "variance"), [("meld", 0.015, 0.0141), ("iemocap", 0.05, 0.0535)])
 def test_check_19_at_length(simulator, sizes_of, keep, shape, icc, variance):
     rates = family_wise(simulator, sizes_of[shape], 1000, variance)
@@ -161,6 +164,7 @@ def test_check_20_type_one_error_over_seeds(simulator, meld_sizes):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("seed_shift", "spread"), [(0.02, 0.6), (0.06, 1.2)])
 def test_check_20_at_length(simulator, meld_sizes, keep, seed_shift, spread):
     rates = same_procedure(simulator, meld_sizes, 6000, seed_shift)
@@ -190,6 +194,7 @@ def test_check_21_rank_sets_cover_at_once(simulator, meld_sizes):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_check_21_at_length(simulator, meld_sizes, keep):
     rates = rank_coverage(simulator, meld_sizes, 2000)
     keep(21, "simultaneous coverage, 5 tied and 5 lower", "meld shape, ICC 0.015", 2000, rates, RANKS)
@@ -249,6 +254,7 @@ def test_check_22_power(simulator, meld_sizes):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_check_22_at_length(simulator, meld_sizes, keep):
     gap, family = power_at_five_points(simulator, meld_sizes, 1000), power_inside_a_family(simulator, meld_sizes, 600)
     keep(22, "power, 5 points", "meld shape, ICC 0.015", 1000, gap, (0.98, 1.0))
