@@ -23,7 +23,15 @@ import pytest
 from scipy import stats
 
 from harness.metrics import Metric, get_metric, tally, totals_of
-from harness.significance import compare_arrays, compare_systems, pair_tests, replicate_intervals, resampling_tests
+from harness.significance import (
+    compare_arrays,
+    compare_systems,
+    pair_tests,
+    posterior,
+    replicate_intervals,
+    resampling_tests,
+    simultaneous_intervals,
+)
 from harness.significance.bootstrap import bootstrap_scores
 from harness.significance.influence import clustered_se, gradient_influence, jackknife_se
 from harness.significance.pair_tests import random_signs, sign_flip
@@ -244,6 +252,15 @@ def test_check_14_the_same_bytes_for_any_order_of_systems(simulator, meld_sizes,
         elif isinstance(there, tuple) and field.name != "warnings":
             there = tuple(there[i] for i in order)
         np.testing.assert_array_equal(there, back, err_msg=field.name)
+
+
+def test_check_14_simultaneous_intervals_and_posterior_for_any_order_of_systems(meld_like):
+    counts, order = meld_like.counts(), [2, 0, 3, 1]
+    moved, pairs = [counts[i] for i in order], np.ix_([2, 0, 3, 1], [2, 0, 3, 1])
+    one, two = (simultaneous_intervals(own, WF1, n_resamples=500) for own in (counts, moved))
+    assert (one.low[pairs] == two.low).all() and one.critical_value == two.critical_value
+    first, second = (posterior(own, WF1, n_resamples=500) for own in (counts, moved))
+    assert (first.better[pairs] == second.better).all() and (first.equivalent[pairs] == second.equivalent).all()
 
 
 def test_check_23_speed_and_memory(simulator, meld_sizes):

@@ -106,3 +106,16 @@ def test_type_one_error_of_the_average(simulator, meld_sizes, iemocap_sizes):
         found[1] += stats.ttest_rel(correct[0], correct[1]).pvalue <= 0.05  # pooled utterances as the unit
     assert found[0] / n_splits < 0.1
     assert found[1] / n_splits > 0.15
+
+
+@pytest.mark.parametrize("scope", ["checkpoint", "procedure"])
+def test_the_order_of_systems_and_of_datasets_does_not_matter(two, seeded, scope):
+    counts = two if scope == "checkpoint" else [seeded.counts(), [own[:, ::-1] for own in seeded.counts()]]
+    order = [2, 0, 1]
+    plain = compare_across(counts, [WF1, WF1], scope=scope, n_resamples=999)
+    moved = compare_across([[own[i] for i in order] for own in counts], [WF1, WF1], scope=scope, n_resamples=999)
+    for name in ("difference", "pair_se", "pair_low", "pair_high", "p_value", "p_adjusted", "rejected"):
+        assert (getattr(plain, name)[np.ix_(order, order)] == getattr(moved, name)).all(), name
+    assert (plain.low[order] == moved.low).all() and moved.standing == tuple(plain.standing[i] for i in order)
+    turned = compare_across(counts[::-1], [WF1, WF1], scope=scope, n_resamples=999)
+    assert turned.pair_se == pytest.approx(plain.pair_se, rel=1e-12)
