@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import DataDir, Json, Plugins, ResultsDir, find_data_dir, find_layout
-from harness.cli.output import print_json, print_text
+from harness.cli.options import DataDir, Json, Plugins, Quiet, ResultsDir, find_data_dir, find_layout
+from harness.cli.output import note, print_json, print_text
 
 if TYPE_CHECKING:
     from harness.evaluation.planning import Measured, SplitSize, StudyPlan
@@ -34,6 +34,7 @@ def power(
     results_dir: ResultsDir = None,
     plugin: Plugins = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Plan a study: smallest difference its test split can show, power, dialogues and seeds needed."""
     from harness.evaluation.planning import plan_study
@@ -50,6 +51,9 @@ def power(
         disagreement=0.1 if disagreement is None else disagreement,
         n_systems=systems,
     )
+    if not quiet:
+        for warning in plan.warnings:
+            note(f"warning: {warning}")
     if as_json:
         print_json(asdict(plan))
         return
@@ -98,7 +102,7 @@ def _size_on(board: Leaderboard, dataset: str) -> SplitSize:
     from harness.evaluation.planning import SplitSize
 
     header = next(header for header in board.datasets if header.dataset == dataset)
-    return SplitSize(dataset, header.n_utterances, header.n_dialogues, header.effective_clusters)
+    return SplitSize(dataset, header.n_utterances, header.n_dialogues, header.effective_clusters, header.warnings)
 
 
 def _measured_on(board: Leaderboard, dataset: str) -> Measured | None:
@@ -122,6 +126,8 @@ def _size_of_corpus(dataset: str, data_dir: Path | None, plugin: list[str] | Non
     from harness.predictors.plugins import load_plugins
 
     load_plugins(tuple(plugin or ()))
-    split = load_dataset(dataset, find_data_dir(data_dir)).split("test")
+    loaded = load_dataset(dataset, find_data_dir(data_dir))
+    split = loaded.split("test")
     sizes = [len(dialogue.labelled()) for dialogue in split.dialogues if dialogue.labelled()]
-    return SplitSize(split.dataset, sum(sizes), len(sizes), sum(sizes) ** 2 / sum(size**2 for size in sizes))
+    effective = sum(sizes) ** 2 / sum(size**2 for size in sizes)
+    return SplitSize(loaded.name, sum(sizes), len(sizes), effective, loaded.card.table_notes)

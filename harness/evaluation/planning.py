@@ -24,6 +24,8 @@ SEED_SHARE = 0.1
 """What seeds may add to the variance of dialogues."""
 FEWEST_SEEDS = 3
 """Seeds that procedure scope needs at least."""
+FEW_DIALOGUES = 30
+"""Below this the normal approximation of a plan is too good."""
 FEWEST_MEASURED = 3
 """Systems with several seeds from which their variance is taken as measured."""
 
@@ -37,6 +39,8 @@ class SplitSize:
     n_dialogues: int
     effective_clusters: float
     """How many dialogues of equal size they are worth."""
+    warnings: tuple[str, ...] = ()
+    """What a reader of results on it must know, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ class StudyPlan:
     dialogues_all: int
     seeds: int
     """Per system with random training, for seeds to add at most a tenth to the variance of dialogues."""
+    warnings: tuple[str, ...]
+    """One line each, to be printed with the plan."""
 
 
 def plan_study(
@@ -136,6 +142,7 @@ def plan_study(
         power_all=float(power_at(difference, error, family)),
         dialogues_single=dialogues_needed(difference, se, split.n_dialogues, single),
         dialogues_all=dialogues_needed(difference, se, split.n_dialogues, family),
+        warnings=_warnings(split),
         seeds=max(FEWEST_SEEDS, seeds_needed((seed_variance, seed_variance), se**2, SEED_SHARE)),
     )
 
@@ -175,6 +182,13 @@ def _seed_variance(measured: Sequence[float]) -> tuple[float, str]:
     if len(measured) >= FEWEST_MEASURED:
         return float(np.median(measured)), f"seed variance measured: median of {len(measured)} systems"
     return SEED_SD**2, f"seed SD beyond dialogue noise assumed {100 * SEED_SD:.2f} points, as of two MLPs on MELD"
+
+
+def _warnings(split: SplitSize) -> tuple[str, ...]:
+    """Returns the warnings of a split, with one on few dialogues unless it is among them."""
+    if split.n_dialogues >= FEW_DIALOGUES or any("dialogues:" in warning for warning in split.warnings):
+        return split.warnings
+    return (*split.warnings, f"only {split.n_dialogues} dialogues: the plan is optimistic below {FEW_DIALOGUES}")
 
 
 def _planned_from(disagreement: float, effect: float) -> tuple[str, ...]:

@@ -114,7 +114,7 @@ def describe_power(header: DatasetHeader) -> str:
     if header.detectable is None or header.detectable_adjusted is None:
         return rests
     single, adjusted = (numbers.percent(share, 1) for share in (header.detectable, header.detectable_adjusted))
-    pairs = f", {adjusted} for all {header.n_pairs} pairs" if header.n_pairs > 1 else ""
+    pairs = f", {adjusted} for all {header.n_pairs} pairs" if header.detectable_adjusted > header.detectable else ""
     return f"{rests}; MDE80 (median pair): {single} points for one test{pairs}"
 
 

@@ -95,7 +95,8 @@ class DatasetHeader:
     n_clusters: int
     """Number of units."""
     effective_clusters: float
-    """(sum n)^2 / sum n^2 over units: how many of equal size they are worth."""
+    """(sum n)^2 / sum n^2 over units: how many of equal size they are worth. The design effect of a difference cannot
+    be given beside it: it needs counts by utterance, which runs do not store."""
     n_pairs: int
     """Pairs that were tested, the family of the correction."""
     critical_value: float | None

@@ -34,6 +34,16 @@ def test_a_corpus_alone_is_planned_with_its_assumptions(cli: Cli) -> None:
     assert "a true difference of 5 points" in text
 
 
+def test_few_dialogues_and_notes_of_the_corpus_are_warned_about(cli: Cli) -> None:
+    assert "warning: only 14 dialogues" in cli("power", "toy").err
+    sample = cli("power", "sample", "--results-dir", RESULTS.parent / "nowhere")
+    assert "carries no scientific weight" in sample.err
+    cli("run", "majority", "stratified", "--dataset", "toy", "--seed", 0, 1, 2)
+    stored = cli("power", "toy")
+    assert stored.err.count("only 14 dialogues") == 1
+    assert cli("power", "toy", "--quiet").err == ""
+
+
 def test_a_disagreement_asks_for_a_planned_error(cli: Cli) -> None:
     few, many = (
         cli("power", "meld", "--results-dir", RESULTS, "--disagreement", share, "--json").json for share in (0.05, 0.2)
