@@ -121,7 +121,8 @@ def compare_all(
     """
     groups = [sorted(group, key=lambda run: run.manifest.seed) for group in group_runs(runs)]
     chosen = scope or _default_scope(groups)
-    kept = [group[:1] if chosen == "checkpoint" or _is_deterministic(group) else group for group in groups]
+    fixed = [chosen == "checkpoint" or group[0].manifest.predictor.card["deterministic"] for group in groups]
+    kept = [group[:1] if one else group for group, one in zip(groups, fixed, strict=True)]
     return _compare(kept, metric, chosen, unit, test, correction, alpha, n_resamples, seed)
 
 
@@ -248,7 +249,3 @@ def _compare(
 
 def _default_scope(groups: Sequence[Sequence[StoredRun]]) -> str:
     return "checkpoint" if all(len(group) == 1 for group in groups) else "procedure"
-
-
-def _is_deterministic(group: Sequence[StoredRun]) -> bool:
-    return bool(group[0].manifest.predictor.card["deterministic"])

@@ -81,7 +81,11 @@ def test_the_docstring_lists_the_columns() -> None:
 def test_the_matrix_holds_differences_above_and_p_values_below_the_diagonal(full_board: Leaderboard) -> None:
     text = to_pairs_latex(full_board)
     assert text.count(r"\begin{table}") == 2
-    lines = [line.removesuffix(r" \\ \addlinespace[2pt]").split(" & ") for line in text.splitlines() if re.match(r"\d+ & ", line)]
+    lines = [
+        line.removesuffix(r" \\ \addlinespace[2pt]").split(" & ")
+        for line in text.splitlines()
+        if re.match(r"\d+ & ", line)
+    ]
     emorynlp = lines[5:]
     assert [line[0] for line in emorynlp] == ["1", "2", "3", "4"]
     assert [line[1] for line in emorynlp] == [e.predictor for e in full_board.of_dataset("emorynlp")]
