@@ -7,7 +7,9 @@ Bounds and the rates of wrong methods: simulations of 1,000 to 4,000 splits of t
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ WF1 = get_metric("weighted_f1")
 TYPE_ONE, OVER_SEEDS, COVERAGE = (0.035, 0.068), (0.03, 0.065), (0.935, 0.967)
 FAMILY_WISE, RANKS = (0.0, 0.07), (0.93, 1.0)
 UTTERANCES = "utterances as unit"
+CALIBRATION = Path(__file__).resolve().parents[2] / "results" / "benchmarks" / "calibration.json"
 
 
 def judge(rates, bound, n_splits=None):
@@ -261,3 +264,13 @@ def test_check_22_at_length(simulator, meld_sizes, keep):
     keep(22, "power inside a family", "meld shape, ICC 0.015", 600, family, (0.3, 1.0))
     judge(gap, (0.98, 1.0))
     assert family["step-down max-T"] > family["unstudentised max-T"] + 0.3
+
+
+def test_kept_figures_meet_their_bounds():
+    rows = json.loads(CALIBRATION.read_text(encoding="utf-8"))["calibration"]
+    assert {row["check"] for row in rows} == set(range(16, 23))
+    assert all(row["n_simulations"] >= 600 and row["wrong_methods"] for row in rows)
+    for row in rows:
+        low, high = row["bound"]
+        assert low <= row["rate"] <= high, row
+        assert any(not low <= rate <= high for rate in row["wrong_methods"].values()), row
