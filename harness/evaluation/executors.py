@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -71,7 +72,11 @@ def execute_in_processes(
 
 
 def _die_quietly() -> None:
-    """Lets an interrupt end a worker without a traceback: the parent speaks for all, and the log has what was done."""
+    """Lets an interrupt end a worker without a traceback: the parent speaks for all, and the log has what was done.
+
+    A worker has nothing to say on stdout: what a predictor prints goes to stderr.
+    """
+    sys.stdout = sys.stderr
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from harness.data import Dataset, Split, load_dataset
 from harness.errors import ConfigError
+from harness.metrics import get_metric
 from harness.predictors import PREDICTORS, Predictor, PredictorSpec
-from harness.predictors.build import resolve_params
+from harness.predictors.build import build_predictor, resolve_params
 from harness.schema.run import DataRecord, Job, PredictorRecord, RunConfig
 from harness.store.atomic import sha256_of
 from harness.store.layout import Layout
@@ -87,9 +88,19 @@ def prepare(job: Job, settings: Settings) -> PreparedRun:
     params = resolve_params(spec, job.params)
     dataset = _load(job.dataset, settings.data_dir)
     dataset.split(job.split)
+    get_metric(dataset.card.metric, dataset.card.label_set.labels, dataset.card.label_set.neutral)
+    _check_buildable(spec, params, job.seed, dataset)
     config = RunConfig(spec.name, params, dataset.name, dataset.fingerprint, job.split, job.seed)
     folder = Layout(settings.results_dir).run(dataset.name, job.split, spec.name, config.run_id)
     return PreparedRun(job, spec, dataset, params, config, folder)
+
+
+def _check_buildable(spec: PredictorSpec, params: dict[str, Any], seed: int, dataset: Dataset) -> None:
+    """Checks that the constructor takes the parameters and that what it learns from is there; raises ConfigError."""
+    build_predictor(spec, params, seed)
+    missing = [name for name in ("train", "dev") if name not in dataset.splits]
+    if missing and spec.build.fit is not Predictor.fit:
+        raise ConfigError(f"predictor {spec.name!r} learns, but dataset {dataset.name!r} has no {missing[0]} split")
 
 
 def plan(jobs: Iterable[Job], settings: Settings) -> list[PreparedRun]:

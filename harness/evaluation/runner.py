@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from harness.data import Split
-from harness.errors import ConfigError, HarnessError
+from harness.errors import HarnessError, StoreError
 from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
 from harness.predictors import Predictor
 from harness.predictors.answers import check_answers
@@ -57,18 +58,19 @@ def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutc
     status: RunStatus = "done"
     detail = ""
     try:
-        if _is_sealed(run) and not settings.rerun:
+        if _is_sealed(run.folder) and not settings.rerun:
             status, detail = "skipped", _check_sealed(run)
         else:
-            with locked(run.folder / LOCK):
-                if settings.rerun:
-                    _clear(run.folder)
-                if not _is_sealed(run):  # another process may have sealed it meanwhile
-                    _make(run, report)
+            # What a predictor prints is not the answer of the command.
+            with locked(run.folder / LOCK), redirect_stdout(sys.stderr):
+                if settings.rerun and _is_sealed(run.folder):
+                    _make_again(run, report)
+                elif not _is_sealed(run.folder):  # else another process has sealed it meanwhile
+                    _make(run, run.folder, report)
                 _remove_traces(run.folder)
     except HarnessError as error:
         status, detail = "failed", str(error)
-    except Exception as error:  # the predictor is foreign code: anything may come out of it
+    except (Exception, SystemExit) as error:  # the predictor is foreign code: anything may come out of it
         write_atomic(run.folder / ERROR, traceback.format_exc().encode())
         status = "failed"
         detail = f"{type(error).__name__}: {error}; the traceback is in {run.folder / ERROR}"
@@ -79,39 +81,58 @@ def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutc
     )  # fmt: skip
 
 
-def _make(run: PreparedRun, report: Report) -> None:
-    """Does what the log does not have yet, then seals."""
+def _make(run: PreparedRun, folder: Path, report: Report) -> None:
+    """Does what the log in a folder does not have yet, then seals there."""
     split = run.split
     dialogues = [d for d in split.dialogues if d.labelled()]
-    log = RunLog(run.folder / LOG, run.config.config_id, datetime.now(UTC).isoformat(timespec="seconds"))
+    made_with = {"code": code_sha256(run.spec.build), **provenance.versions()}
+    log = RunLog(folder / LOG, run.config.config_id, made_with, datetime.now(UTC).isoformat(timespec="seconds"))
     try:
+        if log.content.n_sessions == 1:  # nothing that an older code has learned may be taken up
+            shutil.rmtree(folder / FITTED, ignore_errors=True)
+        _check_log(dialogues, log)
         todo = [d for d in dialogues if d.id not in log.content.predictions]
         if todo:
             report(Progress("fit", 0, len(dialogues)))
-            predictor = _ready_predictor(run, log)
+            predictor = _ready_predictor(run, folder, log)
             for batch in _chunks(todo, type(predictor)):
                 report(Progress("predict", len(log.content.predictions), len(dialogues)))
                 _predict(predictor, batch, run, log)
         report(Progress("predict", len(dialogues), len(dialogues)))
-        _seal(run, split, log)
+        _seal(run, folder, log)
     finally:
         log.close()
 
 
-def _ready_predictor(run: PreparedRun, log: RunLog) -> Predictor:
+def _make_again(run: PreparedRun, report: Report) -> None:
+    """Makes a sealed run once more beside itself, and takes its place only when it is whole."""
+    folder = run.folder.with_name(f"{run.folder.name}.rerun")
+    folder.mkdir(exist_ok=True)
+    _make(run, folder, report)
+    (run.folder / MANIFEST).unlink()
+    for name in (PREDICTIONS, DIALOGUES, MANIFEST):  # the manifest last: it seals
+        (folder / name).replace(run.folder / name)
+    shutil.rmtree(folder)
+
+
+def _check_log(dialogues: Sequence[Dialogue], log: RunLog) -> None:
+    """Checks that logged predictions are for the targets of their dialogue; raises StoreError."""
+    for dialogue in dialogues:
+        logged = log.content.predictions.get(dialogue.id)
+        targets = [dialogue.utterances[i].id for i in dialogue.labelled()]
+        if logged is not None and [p.utterance_id for p in logged] != targets:
+            raise StoreError(f"the log of dialogue {dialogue.id!r} is corrupt; delete {log.path} and run again")
+
+
+def _ready_predictor(run: PreparedRun, folder: Path, log: RunLog) -> Predictor:
     """Returns the predictor, having learned: restored from an earlier session if it can be."""
     predictor = build_predictor(run.spec, run.params, run.job.seed)
     if type(predictor).fit is Predictor.fit:
         return predictor
-    fitted = run.folder / FITTED
+    fitted = folder / FITTED
     if fitted.is_dir() and predictor.can_resume():
         predictor.load(fitted)
         return predictor
-    missing = [name for name in ("train", "dev") if name not in run.dataset.splits]
-    if missing:
-        raise ConfigError(
-            f"predictor {run.spec.name!r} learns, but dataset {run.dataset.name!r} has no {missing[0]} split"
-        )
     begin = time.perf_counter()
     predictor.fit(run.dataset.split("train"), run.dataset.split("dev"))
     log.fitted(round(time.perf_counter() - begin, 3))
@@ -134,7 +155,7 @@ def _predict(predictor: Predictor, batch: Sequence[Dialogue], run: PreparedRun, 
     label_set = run.split.label_set
     views = [view for dialogue in batch for view in dialogue.views(run.spec.card.context, label_set)]
     begin = time.perf_counter()
-    answers = predictor.predict_batch(views)
+    answers = [list(answer) for answer in predictor.predict_batch(views)]
     seconds = round((time.perf_counter() - begin) / len(batch), 6)
     by_dialogue: dict[str, list[Prediction]] = {dialogue.id: [] for dialogue in batch}
     check_answers(views, answers)
@@ -144,16 +165,16 @@ def _predict(predictor: Predictor, batch: Sequence[Dialogue], run: PreparedRun, 
         log.predicted(dialogue_id, predictions, seconds)
 
 
-def _seal(run: PreparedRun, split: Split, log: RunLog) -> None:
+def _seal(run: PreparedRun, folder: Path, log: RunLog) -> None:
     """Writes tables, then the manifest with their hashes."""
-    content = log.content
+    content, split = log.content, run.split
     predictions = {p.utterance_id: p for answer in content.predictions.values() for p in answer}
     files = {
         PREDICTIONS: encode_predictions(split, predictions),
         DIALOGUES: encode_dialogues(tabulate_dialogues(split, predictions)),
     }
     for name, data in files.items():
-        write_atomic(run.folder / name, data)
+        write_atomic(folder / name, data)
     statuses = Counter(p.status for p in predictions.values())
     manifest = Manifest(
         format=1,
@@ -173,11 +194,11 @@ def _seal(run: PreparedRun, split: Split, log: RunLog) -> None:
         },
         files={name: sha256_of(data) for name, data in files.items()},
     )
-    write_atomic(run.folder / MANIFEST, encode_manifest(manifest))
+    write_atomic(folder / MANIFEST, encode_manifest(manifest))
 
 
-def _is_sealed(run: PreparedRun) -> bool:
-    return (run.folder / MANIFEST).exists()
+def _is_sealed(folder: Path) -> bool:
+    return (folder / MANIFEST).exists()
 
 
 def _check_sealed(run: PreparedRun) -> str:
@@ -196,13 +217,6 @@ def _remove_traces(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     for name in (FITTED, f"{FITTED}.tmp"):
         shutil.rmtree(folder / name, ignore_errors=True)
-
-
-def _clear(folder: Path) -> None:
-    """Unseals a run and forgets its log; the manifest goes first, so that half a removal is an unfinished run."""
-    for name in (MANIFEST, PREDICTIONS, DIALOGUES):
-        (folder / name).unlink(missing_ok=True)
-    _remove_traces(folder)
 
 
 def _chunks(dialogues: Sequence[Dialogue], build: type[Predictor]) -> Iterator[Sequence[Dialogue]]:

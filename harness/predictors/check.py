@@ -7,8 +7,10 @@ quality, and knows no particular predictor.
 from __future__ import annotations
 
 import gc
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MappingProxyType, ModuleType
@@ -56,8 +58,9 @@ def check_predictor(spec: PredictorSpec, params: Mapping[str, object] = MappingP
     results: list[CheckResult] = []
     for check in CHECKS:
         try:
-            fault = check.find_fault(trial)
-        except Exception as error:  # a predictor is foreign code: anything may come out of it
+            with redirect_stdout(sys.stderr):
+                fault = check.find_fault(trial)
+        except (Exception, SystemExit) as error:  # a predictor is foreign code: anything may come out of it
             fault = f"{type(error).__name__}: {error}"
         results.append(CheckResult(check.name, fault is None, check.rule if fault is None else fault))
         if fault is not None and check.needed:

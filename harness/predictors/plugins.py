@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -42,8 +43,9 @@ def load_plugins(named: Iterable[str] = ()) -> None:
             continue
         origin = entry.dist.name if entry.dist else entry.value
         try:
-            _register(entry.load(), origin)
-        except Exception as error:  # a plugin may fail in any way; its cause is listed and raised at lookup
+            with redirect_stdout(sys.stderr):  # stdout is for answers
+                _register(entry.load(), origin)
+        except (Exception, SystemExit) as error:  # a plugin may fail in any way; its cause is listed
             name = entry.name if NAME.fullmatch(entry.name) else f"plugin-{len(PREDICTORS.broken()) + 1}"
             PREDICTORS.add_broken(name, origin, f"{type(error).__name__}: {error}")
     for plugin in named:
@@ -60,13 +62,14 @@ def _register(plugin: object, origin: str) -> None:
 def _load_named(plugin: str) -> None:
     """Imports a plugin by path or dotted name, once in a process."""
     try:
-        if plugin.endswith(".py") or "/" in plugin:
-            _import_file(Path(plugin))
-        else:
-            importlib.import_module(plugin)
+        with redirect_stdout(sys.stderr):
+            if plugin.endswith(".py") or "/" in plugin:
+                _import_file(Path(plugin))
+            else:
+                importlib.import_module(plugin)
     except (PluginLoadError, DuplicateNameError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginLoadError(
             f"plugin {plugin!r} cannot be loaded: {type(error).__name__}: {error}; "
             f"type: python {plugin if plugin.endswith('.py') else '-c ' + repr(f'import {plugin}')} to see where"

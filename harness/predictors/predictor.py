@@ -18,7 +18,8 @@ class Predictor:
     """A system that labels utterances. Override `predict` or `predict_batch`; the rest is optional.
 
     The keyword parameters of `__init__` are the configuration: every one needs a default and an annotation. A parameter
-    `seed: int` receives the seed of the run.
+    `seed: int` receives the seed of the run. The constructor should be quick, because it is also called to check the
+    parameters: load weights in `fit`, or when the first prediction is asked for.
     """
 
     def fit(self, train: Split, dev: Split) -> None:

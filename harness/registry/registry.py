@@ -6,6 +6,7 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -50,13 +51,13 @@ class Registry(Generic[T]):
             ConfigError: the name is not allowed.
             DuplicateNameError: something else has the name.
         """
-        self._claim(name, origin, target)
+        self._claim(name, origin, target, value)
         self._rows[name] = Registered(name, self._rows[name].origin if name in self._rows else origin, value, target)
 
     def add_lazy(self, name: str, target: str, origin: str) -> None:
         """Registers a thing by its 'module:attr', imported on first use; raises as `add` does."""
-        self._claim(name, origin, target)
         row = self._rows.get(name, Registered(name, origin, None, target))
+        self._claim(name, origin, target, row.value)
         self._rows[name] = replace(row, origin=origin)  # a module imported before its plugin was found named itself
 
     def add_broken(self, name: str, origin: str, error: str) -> None:
@@ -103,14 +104,14 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._rows))
 
-    def _claim(self, name: str, origin: str, target: str | None) -> None:
+    def _claim(self, name: str, origin: str, target: str | None, value: T | None = None) -> None:
         if not NAME.fullmatch(name):
             raise ConfigError(
                 f"{self.kind} name {name!r}: expected lower-case letters, digits, '.', '_' or '-', "
                 "or 'lab/name' for a plugin"
             )
         old = self._rows.get(name)
-        if old is not None and (target is None or old.target != target):
+        if old is not None and (target is None or old.target != target or old.value not in (None, value)):
             raise DuplicateNameError(
                 f"{self.kind} {name!r} from {origin} is already registered by {old.origin}; "
                 "choose another name, such as 'yourlab/" + name.rsplit("/", maxsplit=1)[-1] + "'"
@@ -129,8 +130,10 @@ def _import_error(target: str) -> str | None:
     """Imports the module of 'module:attr'; returns the cause of a failure in one line, None on success."""
     module, _, attribute = target.partition(":")
     try:
-        if not hasattr(importlib.import_module(module), attribute):
+        with redirect_stdout(sys.stderr):  # what a module prints while it is imported is no answer of a command
+            found = hasattr(importlib.import_module(module), attribute)
+        if not found:
             return f"module {module!r} has no {attribute!r}"
-    except Exception as error:  # a plugin may fail in any way; the cause is kept and raised at lookup
+    except (Exception, SystemExit) as error:  # a plugin may fail in any way; the cause is kept and raised at lookup
         return f"{type(error).__name__}: {error}"
     return None

@@ -113,11 +113,11 @@ def decode_dialogues(content: bytes, labels: tuple[str, ...]) -> DialogueTable:
     """Returns the counts of a dialogues.parquet."""
     table = _from_parquet(content)
     n_labels = len(labels)
-    counts = _matrix(table["confusion"]).astype(np.int64).reshape(-1, n_labels, n_labels + 1)
+    counts = _matrix(table["confusion"].combine_chunks()).astype(np.int64).reshape(-1, n_labels, n_labels + 1)
     calibration = None
     if "n_scored" in table.column_names:
-        columns = (table[field.name] for field in fields(DialogueCalibration))
-        calibration = DialogueCalibration(*(_matrix(c) if c.type.num_fields else c.to_numpy() for c in columns))
+        columns = [table[field.name].combine_chunks() for field in fields(DialogueCalibration)]
+        calibration = DialogueCalibration(*(_matrix(c) if c.type.num_fields else _vector(c) for c in columns))
     confusion = DialogueConfusion(tuple(table["dialogue_id"].to_pylist()), labels, counts)
     return DialogueTable(confusion, calibration, tuple(json.loads(a) for a in table["attributes"].to_pylist()))
 
@@ -132,9 +132,13 @@ def _fixed_lists(matrix: np.ndarray[Any, Any], dtype: type[np.generic]) -> Any:
     return pa.FixedSizeListArray.from_arrays(pa.array(matrix.astype(dtype).ravel()), matrix.shape[1])
 
 
-def _matrix(column: Any) -> np.ndarray[Any, Any]:
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat).reshape(len(column), -1)
+def _matrix(array: Any) -> np.ndarray[Any, Any]:
+    return _vector(array.flatten()).reshape(len(array), -1)
+
+
+def _vector(array: Any) -> np.ndarray[Any, Any]:
+    """Returns a numeric Arrow array as numpy, without `to_numpy`, which would import pandas."""
+    return np.asarray(np.from_dlpack(array))
 
 
 def _to_parquet(table: Any) -> bytes:
@@ -149,4 +153,5 @@ def _from_parquet(content: bytes) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_table(pa.BufferReader(content))
+    # One thread: a pool that is still starting when a short command ends aborts the process.
+    return pq.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)

@@ -1,15 +1,16 @@
 """The append-only log of a run that is not sealed yet: what is in it need never be done again.
 
-One JSON object a line: first {"config_id": ...}; then {"fit_seconds": ...} once the predictor has learned; then for
-each dialogue {"dialogue_id": ..., "seconds": ..., "predictions": [[utterance_id, label, status, scores or null], ...]}.
-A session that takes up the run adds {"session": n}. A process killed while writing leaves half a line: it is cut off.
+One JSON object a line: first {"config_id": ..., "made_with": {"code": ..., ...}, "started": ...}; then
+{"fit_seconds": ...} once the predictor has learned; then for each dialogue {"dialogue_id": ..., "seconds": ...,
+"predictions": [[utterance_id, label, status, scores or null], ...]}. A session that takes up the run adds
+{"session": n}. A process killed while writing leaves half a line: it is cut off.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,18 +35,21 @@ class LogContent:
 class RunLog:
     """Appends to a log; every line is flushed to the disk before the call returns."""
 
-    def __init__(self, path: Path, config_id: str, now: str) -> None:
+    def __init__(self, path: Path, config_id: str, made_with: Mapping[str, str], now: str) -> None:
         """Opens or begins the log of a configuration.
 
         Args:
             path: file; its folder exists.
             config_id: of the run; another one in the file is an error.
+            made_with: code and versions; a log made with others is begun anew, so that no run mixes two of them.
             now: ISO 8601 UTC time.
 
         Raises:
             StoreError: the log is corrupt before its last line, or belongs to another configuration.
         """
+        self.path = path
         self.content = LogContent()
+        self._made_with = dict(made_with)
         size = self._replay(path, config_id) if path.exists() else 0
         self._file: BinaryIO = path.open("r+b" if size else "wb")
         self._file.truncate(size)
@@ -53,7 +57,7 @@ class RunLog:
         self.content.n_sessions += 1
         if not size:
             self.content.started = now
-            self._append({"config_id": config_id, "started": now})
+            self._append({"config_id": config_id, "made_with": self._made_with, "started": now})
         else:
             self._append({"session": self.content.n_sessions})
 
@@ -66,7 +70,7 @@ class RunLog:
         """Keeps the predictions of one dialogue."""
         self.content.predictions[dialogue_id] = list(predictions)
         self.content.predict_seconds += seconds
-        rows = [[p.utterance_id, p.label, p.status, None if p.scores is None else dict(p.scores)] for p in predictions]
+        rows = [[p.utterance_id, p.label, p.status, _plain(p.scores)] for p in predictions]
         self._append({"dialogue_id": dialogue_id, "seconds": seconds, "predictions": rows})
 
     def close(self) -> None:
@@ -89,7 +93,10 @@ class RunLog:
         whole = whole[: whole.rfind(b"\n") + 1]
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
-                self._take(json.loads(line), config_id)
+                record = json.loads(line)
+                if number == 1 and record["made_with"] != self._made_with:
+                    return 0
+                self._take(record, config_id)
             except (ValueError, KeyError, TypeError, AttributeError, PredictionError) as error:
                 raise StoreError(
                     f"{path}, line {number} is corrupt ({error}); delete the file and run again"
@@ -109,3 +116,8 @@ class RunLog:
             rows = [Prediction(u, label, scores, status) for u, label, status, scores in record["predictions"]]
             self.content.predictions[record["dialogue_id"]] = rows
             self.content.predict_seconds += record["seconds"]
+
+
+def _plain(scores: Mapping[str, float] | None) -> dict[str, float] | None:
+    """Returns scores as Python floats: predictors may give numpy's, which JSON does not know."""
+    return None if scores is None else {label: float(score) for label, score in scores.items()}

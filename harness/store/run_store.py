@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.errors import StoreError, UnknownNameError
 from harness.schema import Prediction
-from harness.schema.run import Manifest
+from harness.schema.run import Manifest, RunConfig
 from harness.store.atomic import sha256_of
 from harness.store.layout import DIALOGUES, MANIFEST, PREDICTIONS, RUN_ID, Layout
 from harness.store.predictions import DialogueTable, decode_dialogues, decode_predictions
@@ -64,6 +64,10 @@ class RunStore:
             top = self.layout.split(dataset, split) if split is not None else top / dataset
         return [StoredRun(path.parent, read_manifest(path)) for path in _manifests(top)]
 
+    def folders(self) -> list[Path]:
+        """Returns the folders of all sealed runs, sorted, without reading them."""
+        return [path.parent for path in _manifests(self.layout.runs)]
+
     def find(self, reference: str) -> StoredRun:
         """Returns the run at a path, absolute or below the results folder, or with a run id if only one has it.
 
@@ -93,7 +97,7 @@ def read_manifest(path: Path) -> Manifest:
     from pydantic import ValidationError
 
     try:
-        return _manifest_type().validate_json(path.read_bytes())  # type: ignore[no-any-return]
+        manifest: Manifest = _manifest_type().validate_json(path.read_bytes())
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}; {_remedy(path.parent)}") from error
     except ValidationError as error:
@@ -102,6 +106,8 @@ def read_manifest(path: Path) -> Manifest:
         raise StoreError(
             f"{path} is corrupt: {where + ': ' if where else ''}{first['msg']}; {_remedy(path.parent)}"
         ) from error
+    _check_place(manifest, path)
+    return manifest
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -114,6 +120,17 @@ def _manifest_type() -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Manifest)
+
+
+def _check_place(manifest: Manifest, path: Path) -> None:
+    """Checks that a run lies where its configuration belongs: a copy or an edit must not count as another run."""
+    made, data = manifest.predictor, manifest.data
+    config = RunConfig(made.name, made.params, data.dataset, data.dataset_fingerprint, data.split, manifest.seed)
+    expected = (*data.dataset.split("/"), data.split, *made.name.split("/"), config.run_id)
+    if path.parent.resolve().parts[-len(expected) :] != expected or manifest.run_id != config.run_id:
+        raise StoreError(
+            f"{path} does not belong here: it describes the run {'/'.join(expected)}; {_remedy(path.parent)}"
+        )
 
 
 def _manifests(top: Path) -> Iterator[Path]:
