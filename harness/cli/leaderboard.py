@@ -1,4 +1,4 @@
-"""`erc-harness leaderboard build|check|show` and `erc-harness export`."""
+"""`erc-harness leaderboard build|check` and `erc-harness export`."""
 
 from __future__ import annotations
 
@@ -75,6 +75,7 @@ def export(
     ] = "console",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of stdout.")] = None,
     results_dir: ResultsDir = None,
+    as_json: Json = False,
 ) -> None:
     """Print a board for a paper or a page, from the stored runs as they are now."""
     from harness.export import export_leaderboard, read_leaderboard
@@ -87,7 +88,7 @@ def export(
         leaderboard = read_leaderboard(path.read_bytes().decode("utf-8", errors="replace"))
     else:
         leaderboard, _ = _build(board, find_layout(results_dir))
-    text = export_leaderboard(leaderboard, to)
+    text = export_leaderboard(leaderboard, "json" if as_json else to)
     if output is None:
         print_text(text)
     else:

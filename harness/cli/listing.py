@@ -74,37 +74,49 @@ def metrics(as_json: Json = False) -> None:
 
 @app.command()
 def runs(results_dir: ResultsDir = None, as_json: Json = False) -> None:
-    """Sealed runs."""
+    """Sealed runs, broken ones with their cause."""
+    from harness.errors import StoreError
     from harness.store import RunStore
+    from harness.store.layout import MANIFEST
+    from harness.store.run_store import read_manifest
 
     layout = find_layout(results_dir)
-    rows = [
-        {
-            "name": stored.manifest.run_id,
-            "predictor": stored.manifest.predictor.label,
-            "dataset": stored.manifest.data.dataset,
-            "split": stored.manifest.data.split,
-            "seed": stored.manifest.seed,
-            "coverage": round(stored.manifest.coverage, 6),
-            "path": str(stored.path.relative_to(layout.root)),
-        }
-        for stored in RunStore(layout).runs()
-    ]
-    _print("runs", rows, as_json)
+    rows: list[dict[str, Any]] = []
+    for folder in RunStore(layout).folders():
+        row = {"name": folder.name, **dict.fromkeys(("predictor", "dataset", "split", "seed", "coverage"))}
+        try:
+            manifest = read_manifest(folder / MANIFEST)
+            row |= {
+                "predictor": manifest.predictor.label,
+                "dataset": manifest.data.dataset,
+                "split": manifest.data.split,
+                "seed": manifest.seed,
+                "coverage": round(manifest.coverage, 6),
+            }
+            error = None
+        except StoreError as broken:
+            error = str(broken)
+            row["predictor"] = f"broken: {error}"
+        rows.append({**row, "path": str(folder.relative_to(layout.root)), "error": error})
+    _print("runs", rows, as_json, hide=("error",))
 
 
 @app.command()
 def boards(results_dir: ResultsDir = None, as_json: Json = False) -> None:
-    """Boards with a specification."""
+    """Boards with a specification, broken ones with their cause."""
+    from harness.errors import ConfigError
     from harness.leaderboard.spec import load_spec
 
     layout = find_layout(results_dir)
     names = sorted(path.parent.name for path in layout.leaderboards.glob("*/board.toml"))
     rows = []
     for name in names:
-        spec = load_spec(name, layout)
-        rows.append({"name": name, "title": spec.title, "datasets": ", ".join(spec.datasets)})
-    _print("boards", rows, as_json)
+        try:
+            spec = load_spec(name, layout)
+            rows.append({"name": name, "title": spec.title, "datasets": ", ".join(spec.datasets), "error": None})
+        except ConfigError as error:
+            rows.append({"name": name, "title": f"broken: {error}", "datasets": None, "error": str(error)})
+    _print("boards", rows, as_json, hide=("error",))
 
 
 def _print(key: str, rows: Sequence[dict[str, Any]], as_json: bool, hide: Sequence[str] = ()) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ import harness
 from harness.cli import check, compare, data, doctor, explain, leaderboard, listing, power, show
 from harness.cli import run as run_command
 from harness.cli.argv import expand_repeated
+from harness.cli.output import clean
 from harness.errors import HarnessError
 
 app = typer.Typer(
@@ -48,13 +49,22 @@ def common(
     """Options before the command."""
 
 
+def _usage(error: Any) -> str:
+    """Returns what the option parser has to say: its help where a command is missing, else one line."""
+    message = error.format_message()
+    if "\n" in message:
+        return str(message)
+    command_path = error.ctx.command_path if getattr(error, "ctx", None) else "erc-harness"
+    return f"error: {clean(message).rstrip('.')}; type: {command_path} --help"
+
+
 def main() -> None:
     """Runs the command line; exits with 0 done, 1 a bug, 2 a deliberate error, 3 incomplete runs, 130 interrupted."""
     command = typer.main.get_command(app)
     try:
         code = command.main(args=expand_repeated(sys.argv[1:]), prog_name="erc-harness", standalone_mode=False)
     except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {clean(error)}", file=sys.stderr)
         code = 2
     except (KeyboardInterrupt, typer.Abort):
         code = 130
@@ -64,9 +74,7 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        context = getattr(error, "ctx", None)  # a usage error of the option parser
-        command_path = context.command_path if context else "erc-harness"
-        print(f"error: {error.format_message()}; type: {command_path} --help", file=sys.stderr)
+        print(_usage(error), file=sys.stderr)  # a usage error of the option parser
         code = 2
     if code == 130:  # the option parser may have turned the interrupt into its exit code already
         print("interrupted; repeat the command to go on", file=sys.stderr)

@@ -12,14 +12,18 @@ CONTROL = dict.fromkeys((*range(32), *range(127, 160)))
 """Control characters, escape sequences included, never reach a terminal."""
 
 
+CONTROL_IN_LINES = {code: None for code in CONTROL if chr(code) not in "\n\t"}
+"""The same for text of several lines."""
+
+
 def print_json(document: object) -> None:
     """Prints one JSON document; NaN and infinities become null."""
     print(json.dumps(_finite(document), indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def print_text(text: str) -> None:
-    """Prints lines on stdout."""
-    print(text.rstrip("\n"))
+    """Prints lines on stdout, without control characters."""
+    print(text.rstrip("\n").translate(CONTROL_IN_LINES))
 
 
 def print_table(rows: Sequence[Mapping[str, object]]) -> None:

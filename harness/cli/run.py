@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from harness.cli.output import note, print_json, print_text
 from harness.errors import ConfigError
 from harness.schema.run import Job, RunOutcome, RunStatus
 from harness.store.layout import Layout
+
+if TYPE_CHECKING:
+    from harness.evaluation.jobs import PreparedRun
 
 
 def run(
@@ -26,7 +29,7 @@ def run(
         list[str] | None, typer.Option("--param", "-P", help="Parameter of the predictors: key=value.")
     ] = None,
     board: Annotated[str | None, typer.Option(help="Make the runs that this board asks for, and are missing.")] = None,
-    split: Annotated[str, typer.Option(help="Split to predict: dev or test.")] = "test",
+    split: Annotated[str | None, typer.Option(help="Split to predict: dev or test. Default: test.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
     rerun: Annotated[bool, typer.Option("--rerun", help="Throw sealed runs away and make them again.")] = False,
     data_dir: DataDir = None,
@@ -45,11 +48,13 @@ def run(
     layout = find_layout(results_dir)
     plugins = tuple(plugin or ())
     load_plugins(plugins)
-    wanted = _board_jobs(board, layout) if board else _named_jobs(predictors, dataset, split, seed, param)
-    if board and (predictors or dataset or seed or param):
-        raise ConfigError("--board says what to run: give no predictor, --dataset, --seed or -P with it")
+    if board and (predictors or dataset or seed or param or split):
+        raise ConfigError("--board says what to run: give no predictor, --dataset, --split, --seed or -P with it")
+    wanted = _board_jobs(board, layout) if board else _named_jobs(predictors, dataset, split or "test", seed, param)
     settings = Settings(layout.root, find_data_dir(data_dir), plugins, rerun)
     runs = plan(wanted, settings)
+    if not quiet:
+        _note_dropped_seeds(wanted, runs)
     with RunDisplay(runs, quiet) as display:
         if jobs == 1 or len(runs) == 1:
             outcomes = execute_serially(runs, settings, display.on_progress, display.on_outcome)
@@ -61,6 +66,15 @@ def run(
         print_text(_summary(outcomes, layout))
     if any(outcome.status in ("failed", "incomplete") for outcome in outcomes):
         raise typer.Exit(3)
+
+
+def _note_dropped_seeds(wanted: Sequence[Job], runs: Sequence[PreparedRun]) -> None:
+    """Says which seeds a deterministic predictor does not need."""
+    for run in runs:
+        same = (run.job.predictor, run.job.params, run.job.dataset)
+        seeds = {job.seed for job in wanted if (job.predictor, job.params, job.dataset) == same} - {run.job.seed}
+        if run.spec.card.deterministic and seeds:
+            note(f"{run.spec.name} is deterministic: it runs with seed {run.job.seed} only")
 
 
 def _named_jobs(

@@ -19,6 +19,7 @@ def show(
 ) -> None:
     """Show what a stored run scored and how it was made."""
     from harness.evaluation.scoring import all_metric_names, score_table
+    from harness.export import numbers
     from harness.store import RunStore
 
     stored = RunStore(find_layout(results_dir)).find(run)
@@ -45,7 +46,10 @@ def show(
     print_text(f"{data.n_utterances} utterances in {data.n_dialogues} dialogues, fingerprint {data.fingerprint[:16]}")
     answers = ", ".join(f"{count} {status}" for status, count in manifest.statuses.items() if count)
     print_text(f"coverage {manifest.coverage:.1%} ({answers})\n")
-    print_table([{"metric": name, "value": _shown(name, value)} for name, value in metrics.items() if not isnan(value)])
+    print_text("scores in percent; Brier score and NLL (nats) as they are")
+    print_table(
+        [{"metric": name, "value": numbers.metric(name, value)} for name, value in metrics.items() if not isnan(value)]
+    )
     git = manifest.git
     made = f"{git['commit'][:10]}{' with changes' if git['dirty'] else ''}" if git else "an installed package"
     times = manifest.times
@@ -53,7 +57,3 @@ def show(
         f"\nmade {times['started']} with erc-harness {manifest.versions.get('erc-harness', '?')} from {made}; "
         f"learning {times['fit_seconds']} s, predicting {times['predict_seconds']} s\nfolder {stored.path}"
     )
-
-
-def _shown(name: str, value: float) -> str:
-    return f"{value:.4f}" if name in ("brier", "nll") else f"{value:.2%}"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from harness.data.dataset import Dataset, DatasetCard
 from harness.data.split import SPLIT_NAMES, Split
-from harness.errors import DatasetNotFoundError, UnknownNameError
+from harness.errors import DataError, DatasetNotFoundError, UnknownNameError
 from harness.registry import Registry, origin_of
+from harness.registry.registry import NAME
 from harness.schema import Dialogue
 
 Reader = Callable[[Path], Mapping[str, Sequence[Dialogue]]]
@@ -63,7 +64,12 @@ def find_dataset(name: str, data_dir: Path | None) -> tuple[DatasetSpec, Path]:
     if name not in DATASETS:
         folder = find_jsonl(name, data_dir)
         if folder is not None:
-            return jsonl_spec(folder), folder
+            own = jsonl_spec(folder)
+            if own.name != name and NAME.fullmatch(name):
+                raise DataError.at(
+                    folder / "card.toml", f"name is {own.name!r} in a folder called {name!r}; rename one"
+                )
+            return own, folder
         raise UnknownNameError.of("dataset", name, list_datasets(data_dir), "type: erc-harness list datasets")
     spec = DATASETS.get(name)
     return spec, _locate(spec, data_dir)

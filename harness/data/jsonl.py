@@ -48,7 +48,10 @@ read_sample: Reader
 
 
 def find_jsonl(name: str, data_dir: Path | None) -> Path | None:
-    """Returns the folder of a user's corpus: `data_dir/name`, else the path `name`, if it holds a card.toml."""
+    """Returns the folder of a user's corpus: `data_dir/name`, else the path `name`, if it holds a card.toml.
+
+    Under the data directory a corpus lies in a folder of its own name, so that boards and lists can find it by it.
+    """
     for folder in (data_dir / name if data_dir is not None else None, Path(name)):
         try:
             if name and folder is not None and (folder / "card.toml").is_file():

@@ -118,7 +118,7 @@ def check_comparable(runs: Sequence[StoredRun]) -> None:
         IncompatibleRunsError: two of them differ in dataset, split, labels or fingerprint; both values are shown.
     """
     for run in runs[1:]:
-        for field in ("dataset", "split", "labels", "neutral", "fingerprint"):
+        for field in ("dataset", "split", "labels", "neutral", "fingerprint", "dataset_fingerprint"):
             ours, theirs = getattr(runs[0].manifest.data, field), getattr(run.manifest.data, field)
             if ours != theirs:
                 raise IncompatibleRunsError(

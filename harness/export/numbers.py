@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from harness.metrics import NOT_FRACTIONS
+
 MISSING = "–"
 """Stands for a number that does not exist."""
 
@@ -25,6 +27,13 @@ def percent(share: float, digits: int = 2) -> str:
     if not math.isfinite(share):
         return MISSING
     return f"{100 * (round(settle(share), digits + 2) + 0.0):.{digits}f}"  # + 0.0 turns -0.0 into 0.0
+
+
+def metric(name: str, value: float) -> str:
+    """Returns a metric: in percent if it is a fraction, else as it is, with four decimals."""
+    if name not in NOT_FRACTIONS:
+        return percent(value)
+    return f"{settle(value):.4f}" if math.isfinite(value) else MISSING
 
 
 def points(difference: float | None) -> str:

@@ -164,7 +164,7 @@ def _row(entry: Entry, board: Leaderboard) -> Row:
         seeds=str(entry.n_seeds),
         coverage=numbers.coverage(entry.coverage),
         context=" ".join([entry.context, *beyond_text]),
-        others=tuple(numbers.percent(entry.metrics.get(name, float("nan"))) for name in board.metrics[1:]),
+        others=tuple(numbers.metric(name, entry.metrics.get(name, float("nan"))) for name in board.metrics[1:]),
         best=entry.best,
         top=entry.top,
     )

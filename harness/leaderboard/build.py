@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import harness
-from harness.errors import ConfigError
+from harness.errors import ConfigError, IncompatibleRunsError
 from harness.evaluation.scoring import (
+    System,
     check_comparable,
     cluster_index,
     group_runs,
@@ -19,6 +21,7 @@ from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, P
 from harness.leaderboard.records import make_entry, make_header, make_pairs
 from harness.leaderboard.spec import BoardSpec, PredictorEntry
 from harness.metrics import Metric
+from harness.predictors.build import readings
 from harness.schema.run import row_label
 from harness.significance import SystemComparison, compare_systems
 from harness.store import RunStore, StoredRun
@@ -99,6 +102,7 @@ def _build_block(dataset: str, spec: BoardSpec, store: RunStore, board: str) -> 
         raise ConfigError(f"board {board!r} has no run on {dataset!r} yet; type: erc-harness run --board {board}")
     check_comparable(runs)
     systems = sorted((load_system(group) for group in group_runs(runs)), key=lambda system: system.label)
+    _check_labels(systems)
     metric = resolve_metric(spec.metric or runs[0].manifest.data.metric, runs[0])
     clusters = cluster_index(systems[0].tables[0], spec.unit)
     result = compare_systems(
@@ -151,9 +155,19 @@ def _is_wanted(run: StoredRun, wanted: PredictorEntry) -> bool:
     params: Mapping[str, Any] = made.params
     return (
         made.name == wanted.name
-        and all(key in params and params[key] == value for key, value in wanted.params.items())
+        and all(key in params and params[key] in readings(value) for key, value in wanted.params.items())
         and all(key in wanted.params for key in made.params_changed)
     )
+
+
+def _check_labels(systems: Sequence[System]) -> None:
+    """Checks that no two rows carry the same label, as happens when the defaults of a predictor change."""
+    for one, other in pairwise(systems):
+        if one.label == other.label:
+            folders = " and ".join(str(system.runs[0].path) for system in (one, other))
+            raise IncompatibleRunsError(
+                f"two systems are called {one.label!r}, made with other defaults: {folders}; delete the older folder"
+            )
 
 
 def _printed(score: float) -> float:

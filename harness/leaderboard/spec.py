@@ -1,7 +1,7 @@
 """The specification of a board: results/leaderboards/<board>/board.toml, validated.
 
 title = "MELD, seven emotions"
-datasets = ["meld"]              # names, or folders with a card.toml
+datasets = ["meld"]              # names, each once
 split = "test"
 seeds = [0, 1, 2, 3, 4]          # a deterministic predictor runs the first only
 metric = "weighted_f1"           # default: the main metric of the first dataset
@@ -26,9 +26,10 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from harness.errors import ConfigError, UnknownNameError
+from harness.registry.registry import NAME
 from harness.schema.run import Job
 from harness.store.layout import Layout
 
@@ -62,6 +63,23 @@ class BoardSpec(BaseModel):
     seed: int = Field(default=0, ge=0)
     other_runs: bool = False
     predictors: tuple[PredictorEntry, ...] = ()
+
+    @field_validator("datasets")
+    @classmethod
+    def _names_once(cls, datasets: tuple[str, ...]) -> tuple[str, ...]:
+        for name in datasets:
+            if not NAME.fullmatch(name):
+                raise ValueError("expected names of datasets; a corpus of your own lies under --data-dir by its name")
+        if len(set(datasets)) < len(datasets):
+            raise ValueError("a dataset is named twice")
+        return datasets
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_from_zero(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+            raise ValueError("expected different whole numbers from 0 up")
+        return seeds
 
     def jobs(self) -> list[Job]:
         """Returns every run that the board asks for."""

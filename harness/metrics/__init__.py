@@ -6,6 +6,7 @@ This package knows nothing of files, stores, predictors or tests of significance
 """
 
 from harness.metrics.calibration import (
+    NOT_FRACTIONS,
     DialogueCalibration,
     brier_score,
     expected_calibration_error,
@@ -18,6 +19,7 @@ from harness.metrics.metric import METRICS, Metric, get_metric, metric_names
 
 __all__ = [
     "METRICS",
+    "NOT_FRACTIONS",
     "DialogueCalibration",
     "DialogueConfusion",
     "Gradient",

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from harness.errors import ConfigError
 from harness.metrics.confusion import FloatArray, check_range
 
+NOT_FRACTIONS = frozenset({"brier", "nll"})
+"""Scores that are no shares of anything: they are never shown in percent."""
+
 N_BINS = 15
 PROBABILITY_FLOOR = 1e-12
 

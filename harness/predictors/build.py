@@ -91,7 +91,7 @@ def _checked(spec: PredictorSpec, keyword: inspect.Parameter, value: object) -> 
         adapter: TypeAdapter[object] = TypeAdapter(keyword.annotation)
     except PydanticUserError as error:
         raise unwritable from error
-    for reading in [value] if keyword.annotation is str else _readings(value):
+    for reading in [value] if keyword.annotation is str else readings(value):
         try:
             checked = adapter.validate_json(json.dumps(reading), strict=True)
         except ValidationError:
@@ -102,7 +102,7 @@ def _checked(spec: PredictorSpec, keyword: inspect.Parameter, value: object) -> 
     raise ConfigError(f"{where}: got {value!r}, expected {expected}")
 
 
-def _readings(value: object) -> list[object]:
+def readings(value: object) -> list[object]:
     """Returns what a value may mean, most likely first: a string may be another value as JSON, or itself."""
     if not isinstance(value, str):
         return [value]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,13 @@ from numpy.typing import NDArray
 
 from harness.metrics import Metric, Totals
 from harness.metrics.confusion import FloatArray, IntArray
+from harness.significance.pair_tests import ONE_THREAD
 from harness.significance.streams import BLOCK, DIALOGUES, blocks
 
 EXACT_IN_FLOAT32 = 2**24
 
-BLOCKS_AT_ONCE = 8
-"""Blocks of weights per matrix product. BLAS threads meet once a product, and wait long where others use the cores."""
+COLUMNS, FEWEST_ROWS = 16, 4
+"""Size of the pieces of a product: replicates, and the least counts at which pieces are still worth their calls."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,17 +34,8 @@ class CountMatrix:
 
     def resampled(self, weights: NDArray[Any]) -> Totals:
         """Returns totals under weights (n_replicates, n_dialogues): tp, pred (n_runs, n_replicates, n_labels)."""
-        return self._totals(self.matrix @ weights.T.astype(self.matrix.dtype))
-
-    def resampled_blocks(self, draws: Iterator[NDArray[Any]]) -> Iterator[Totals]:
-        """Yields `resampled` of each block of weights, several blocks to a product."""
-        while several := list(islice(draws, BLOCKS_AT_ONCE)):
-            sums = self.matrix @ np.concatenate(several, dtype=self.matrix.dtype, casting="unsafe").T
-            for start in range(0, sums.shape[1], BLOCK):
-                yield self._totals(sums[:, start : start + BLOCK])
-
-    def _totals(self, sums: NDArray[Any]) -> Totals:
-        by_label = sums.astype(np.float64).reshape(2 * self.n_runs + 1, self.n_labels, -1).swapaxes(1, 2)
+        sums = piecewise_product(self.matrix, weights.astype(self.matrix.dtype)).astype(np.float64)
+        by_label = sums.reshape(2 * self.n_runs + 1, self.n_labels, len(weights)).swapaxes(1, 2)
         return Totals(by_label[: self.n_runs], by_label[self.n_runs : -1], by_label[-1])
 
 
@@ -63,6 +54,30 @@ def count_matrix(totals: Totals, *, integer_weights: bool = True) -> CountMatrix
     stacked = np.concatenate([totals.tp, totals.pred, totals.sup[None]]).astype(dtype)
     matrix = stacked.swapaxes(1, 2).reshape(-1, n_dialogues)
     return CountMatrix(np.ascontiguousarray(matrix), n_runs, n_labels)
+
+
+def piecewise_product(counts: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Returns counts @ weights.T (n_counts, n_replicates) in pieces that BLAS gives to one thread.
+
+    One thread is as good as two on weights this few, and on a busy machine many times better: threads of a product wait
+    for each other. Last bits of float64 products do not depend on threads either.
+
+    Args:
+        counts: floating (n_counts, n_dialogues).
+        weights: the same type (n_replicates, n_dialogues).
+    """
+    n_replicates, n_dialogues = weights.shape
+    n_rows = ONE_THREAD // (COLUMNS * n_dialogues)
+    if n_rows < FEWEST_ROWS:
+        return np.asarray(counts @ weights.T)
+    product = np.empty((len(counts), n_replicates), counts.dtype)
+    whole = n_replicates - n_replicates % COLUMNS
+    pieces = weights[:whole].reshape(-1, COLUMNS, n_dialogues).swapaxes(1, 2)
+    for start in range(0, len(counts), n_rows):
+        rows, sums = counts[start : start + n_rows], product[start : start + n_rows]
+        np.matmul(rows, pieces, out=sums[:, :whole].reshape(len(rows), -1, COLUMNS).swapaxes(0, 1))
+        sums[:, whole:] = rows @ weights[whole:].T
+    return product
 
 
 def dialogue_draws(n_dialogues: int, n_resamples: int, seed: int) -> Iterator[IntArray]:
@@ -86,4 +101,4 @@ def bootstrap_scores(totals: Totals, metric: Metric, *, n_resamples: int, seed: 
     """
     counts = count_matrix(totals)
     draws = dialogue_draws(totals.tp.shape[1], n_resamples, seed)
-    return np.concatenate([metric.value(sums) for sums in counts.resampled_blocks(draws)], axis=1)
+    return np.concatenate([metric.value(counts.resampled(weights)) for weights in draws], axis=1)

@@ -69,22 +69,19 @@ class RunStore:
         return [path.parent for path in _manifests(self.layout.runs)]
 
     def find(self, reference: str) -> StoredRun:
-        """Returns the run at a path, absolute or below the results folder, or with a run id if only one has it.
+        """Returns the run at a path, absolute or below the results folder, or with a run id.
 
         Raises:
-            UnknownNameError: no run, or several, answer to the reference.
+            UnknownNameError: no run answers to the reference.
             StoreError: its manifest is corrupt.
         """
         for folder in (Path(reference), self.layout.root / reference, self.layout.runs / reference):
             if (folder / MANIFEST).is_file():
                 return StoredRun(folder, read_manifest(folder / MANIFEST))
-        paths = [path.parent for path in _manifests(self.layout.runs)]
-        named = [path for path in paths if path.name == reference]
-        if len(named) == 1:
-            return StoredRun(named[0], read_manifest(named[0] / MANIFEST))
-        if named:
-            choices = ", ".join(str(path.relative_to(self.layout.runs)) for path in named)
-            raise UnknownNameError(f"run {reference!r} is not unique; give one of the paths {choices}")
+        paths = self.folders()
+        for path in paths:
+            if path.name == reference:
+                return StoredRun(path, read_manifest(path / MANIFEST))
         raise UnknownNameError.of("run", reference, {path.name for path in paths}, "type: erc-harness list runs")
 
 

@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
 from harness.data import Split, load_dataset
+from harness.errors import StoreError
 from harness.evaluation.jobs import Settings
 from harness.evaluation.scoring import score_table
 from harness.predictors import Predictor
@@ -272,9 +274,75 @@ def test_a_run_is_found_by_id_by_path_and_by_path_below_results(run_it: RunIt, s
         assert store.find(reference).manifest.run_id == outcome.run_id
 
 
-def test_the_same_id_twice_asks_for_the_path(run_it: RunIt, settings: Settings) -> None:
-    outcome = run_it(Keyword)
-    copy = settings.results_dir / "runs" / "toy" / "dev" / "lab" / "test" / outcome.run_id
-    shutil.copytree(outcome.path, copy)
-    with pytest.raises(LookupError, match="not unique"):
-        RunStore(Layout(settings.results_dir)).find(outcome.run_id)
+def test_a_run_begun_by_other_code_is_begun_anew(run_it: RunIt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Dies, "at", 10)
+    assert run_it(Dies).status == "failed"
+    asked = set(Keyword.asked)
+    Keyword.asked.clear()
+    monkeypatch.setattr(Dies, "at", 10**9)
+    monkeypatch.setattr("harness.evaluation.runner.code_sha256", lambda build: "edited since")
+    assert run_it(Dies).status == "done"
+    assert asked <= set(Keyword.asked), "a prediction of the old code was kept"
+
+
+class Lazy(Keyword):
+    """Returns generators and numpy scores, as careless code does."""
+
+    def predict_batch(self, dialogues: Sequence[DialogueView]) -> Sequence[Sequence[Prediction]]:
+        return ((self.lazily(u.id) for u in d.targets) for d in dialogues)  # type: ignore[return-value]
+
+    def lazily(self, utterance_id: str) -> Prediction:
+        scores = np.array([0.2, 0.7, 0.1], dtype=np.float32)
+        return Prediction(utterance_id, "joy", dict(zip(("neutral", "joy", "anger"), scores, strict=True)))
+
+
+def test_generators_and_numpy_scores_are_taken(run_it: RunIt) -> None:
+    outcome = run_it(Lazy)
+    assert outcome.status == "done", outcome.detail
+    assert {p.label for p in sealed(outcome).predictions().values()} == {"joy"}
+
+
+class Quits(Keyword):
+    def predict(self, dialogue: DialogueView) -> list[Prediction]:
+        raise SystemExit
+
+
+def test_a_predictor_that_quits_fails_its_run(run_it: RunIt) -> None:
+    outcome = run_it(Quits)
+    assert outcome.status == "failed"
+    assert "SystemExit" in outcome.detail
+
+
+def test_a_rerun_that_fails_leaves_the_sealed_run(run_it: RunIt, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sealed(run_it(Dies))
+    monkeypatch.setattr(Dies, "at", 0)
+    assert run_it(Dies, rerun=True).status == "failed"
+    after = sealed(run_it(Dies))
+    assert after.manifest == before.manifest
+    assert after.predictions() == before.predictions()
+
+
+def test_a_copied_run_is_refused(run_it: RunIt, settings: Settings) -> None:
+    path = Path(run_it(Keyword).path)
+    copy = path.with_name(path.name.replace("seed0", "seed9"))
+    shutil.copytree(path, copy)
+    with pytest.raises(StoreError, match="does not belong here"):
+        RunStore(Layout(settings.results_dir)).runs("toy", "test")
+    shutil.rmtree(copy)
+    manifest = path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 5'))
+    with pytest.raises(StoreError, match="does not belong here"):
+        RunStore(Layout(settings.results_dir)).runs("toy", "test")
+
+
+class Shouts(Keyword):
+    def predict(self, dialogue: DialogueView) -> list[Prediction]:
+        print("hello from the predictor")
+        return super().predict(dialogue)
+
+
+def test_what_a_predictor_prints_goes_to_stderr(run_it: RunIt, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_it(Shouts).status == "done"
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "hello from the predictor" in captured.err
