@@ -59,8 +59,8 @@ def count_matrix(totals: Totals, *, integer_weights: bool = True) -> CountMatrix
 def piecewise_product(counts: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     """Returns counts @ weights.T (n_counts, n_replicates) in pieces that BLAS gives to one thread.
 
-    One thread is as good as two on weights this few, and on a busy machine many times better: threads of a product wait
-    for each other. Last bits of float64 products do not depend on threads either.
+    Threads of a product wait for each other: a second one saves little of the bootstrap on an idle machine and costs
+    several times the whole on a busy one. Last bits of float64 products do not depend on threads this way either.
 
     Args:
         counts: floating (n_counts, n_dialogues).

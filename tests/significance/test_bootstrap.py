@@ -5,7 +5,13 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from harness.metrics import Totals, get_metric
-from harness.significance.bootstrap import CountMatrix, bootstrap_scores, count_matrix, dialogue_draws
+from harness.significance.bootstrap import (
+    CountMatrix,
+    bootstrap_scores,
+    count_matrix,
+    dialogue_draws,
+    piecewise_product,
+)
 from harness.significance.panel import build_panel
 
 
@@ -83,3 +89,14 @@ def test_replicates_of_a_system_do_not_depend_on_its_company(meld_like):
     together = bootstrap_scores(build_panel(meld_like.counts(), metric).all_runs, metric, n_resamples=300, seed=0)
     alone = bootstrap_scores(build_panel(meld_like.counts()[2:3], metric).all_runs, metric, n_resamples=300, seed=0)
     assert (together[2] == alone[0]).all()
+
+
+@pytest.mark.parametrize(("n_counts", "n_dialogues", "n_replicates"), [(1, 10, 1), (130, 280, 256), (7, 5000, 33)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_product_in_pieces_is_the_whole_product(n_counts, n_dialogues, n_replicates, dtype):
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 30, (n_counts, n_dialogues))
+    weights = rng.integers(0, 5, (n_replicates, n_dialogues))
+    pieces = piecewise_product(counts.astype(dtype), weights.astype(dtype))
+    assert pieces.dtype == dtype
+    assert (pieces == counts @ weights.T).all()
