@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 from harness.data import Split, load_dataset
 from harness.metrics import get_metric
 from harness.schema import Prediction
+from harness.schema.run import RunConfig
 from harness.significance import compare_systems
 from harness.store import Layout, RunStore
 from harness.store.atomic import sha256_of
@@ -58,8 +60,6 @@ def seal_runs(results: Path, split: Split, rng: np.random.Generator) -> None:
     gold = split.gold
     (template,) = (path for path in results.rglob("manifest.json"))
     manifest = read_manifest(template)
-    from dataclasses import replace
-
     for system in range(N_SYSTEMS):
         skill = 0.4 + 0.01 * system
         for seed in range(N_SEEDS):
@@ -73,13 +73,15 @@ def seal_runs(results: Path, split: Split, rng: np.random.Generator) -> None:
                 "predictions.parquet": encode_predictions(split, said),
                 "dialogues.parquet": encode_dialogues(tabulate_dialogues(split, said)),
             }
-            name, run_id = f"lab/system{system:02}", f"seed{seed}-{system:08x}"
+            name, params = f"lab/system{system:02}", {"skill": skill}
+            data = manifest.data
+            config = RunConfig(name, params, data.dataset, data.dataset_fingerprint, data.split, seed)
             card = {**manifest.predictor.card, "deterministic": False}
             made = replace(
-                manifest, run_id=run_id, seed=seed, files={k: sha256_of(v) for k, v in files.items()},
-                predictor=replace(manifest.predictor, name=name, card=card),
+                manifest, run_id=config.run_id, seed=seed, files={k: sha256_of(v) for k, v in files.items()},
+                predictor=replace(manifest.predictor, name=name, params=params, card=card),
             )  # fmt: skip
-            folder = Layout(results).run("shape", "test", name, run_id)
+            folder = Layout(results).run("shape", "test", name, config.run_id)
             folder.mkdir(parents=True)
             for file, content in files.items():
                 (folder / file).write_bytes(content)
