@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,11 @@ from numpy.typing import NDArray
 
 from harness.metrics import get_metric
 from harness.significance.bootstrap import bootstrap_scores
+from harness.significance.estimates import PairFamily, pair_family
 from harness.significance.pair_tests import sign_flip
 from harness.significance.panel import build_panel
+from harness.significance.resampling_tests import exact_swap
+from harness.significance.seeds import no_seed_variance
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("default")]
 
@@ -29,6 +33,9 @@ BATCH = 500
 
 SAME_SPREAD = 0.25
 """Largest relative gap between a peer's standard error and ours, by which both are seen to do the same."""
+
+SAME_P = 0.03
+"""Largest gap between two Monte-Carlo p-values of one test: four standard errors of their difference."""
 
 AT_LEAST = {"dialogue": 1000, "utterance": 100}
 """Times that ours must beat the loop which people write."""
@@ -66,17 +73,34 @@ def our_bootstrap(split: Any, best: Best) -> Callable[[str], tuple[float, float]
     return run
 
 
+@dataclass(frozen=True)
+class OurTests:
+    """All pair tests from labels on."""
+
+    sign_flip_seconds: float
+    """The default, with max-T."""
+    swap_seconds: float
+    """The test that peers offer too, without max-T."""
+    swap_p: float
+    """Its p-value of the first pair."""
+
+
 @pytest.fixture
-def our_tests(split: Any, best: Best) -> Callable[[str], float]:
-    """Returns seconds of all pair tests with max-T from labels on."""
-    first, second = np.triu_indices(N_SYSTEMS, 1)
+def our_tests(split: Any, best: Best) -> Callable[[str], OurTests]:
+    """Runs the default test, and the one that peers offer too."""
 
-    def run(unit: str) -> float:
-        def whole() -> None:
-            rows = build_panel(split.counts(unit), get_metric("weighted_f1")).contributions
-            sign_flip(rows, first, second, n_resamples=N_RESAMPLES, seed=0, step_down=True)
+    def family(unit: str) -> PairFamily:
+        panel = build_panel(split.counts(unit), get_metric("weighted_f1"))
+        return pair_family(panel, no_seed_variance(N_SYSTEMS), np.arange(N_SYSTEMS))
 
-        return best(whole, 3)
+    def flip(unit: str) -> None:
+        pairs = family(unit)
+        rows = pairs.panel.contributions
+        sign_flip(rows, pairs.first, pairs.second, n_resamples=N_RESAMPLES, seed=0, step_down=True)
+
+    def run(unit: str) -> OurTests:
+        swap_seconds, swap = timed(lambda: exact_swap(family(unit), N_RESAMPLES, 0))
+        return OurTests(best(lambda: flip(unit), 3), swap_seconds, float(swap.p_value[0]))
 
     return run
 
@@ -169,7 +193,7 @@ def test_scipy_bootstrap(
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_scipy_permutation_test(split: Any, our_tests: Callable[[str], float], record: Record, unit: str) -> None:
+def test_scipy_permutation_test(split: Any, our_tests: Callable[[str], OurTests], record: Record, unit: str) -> None:
     from scipy.stats import permutation_test
 
     statistics = np.concatenate([statistics_per_unit(split, unit, system) for system in (0, 1)])
@@ -184,17 +208,20 @@ def test_scipy_permutation_test(split: Any, our_tests: Callable[[str], float], r
     part, result = timed(lambda: permutation_test(tuple(ids), difference, rng=np.random.default_rng(0), **options))
     ours = our_tests(unit)
     record(
-        f"statistics_vs_scipy_permutation_{unit}", ours, 1.0, "scipy.stats.permutation_test, vectorised",
-        part * N_PAIRS, unit=unit, times_faster=round(part * N_PAIRS / ours),
+        f"statistics_vs_scipy_permutation_{unit}", ours.sign_flip_seconds, 1.0,
+        "scipy.stats.permutation_test, vectorised",
+        part * N_PAIRS, unit=unit, times_faster=round(part * N_PAIRS / ours.sign_flip_seconds),
+        ours_swap_seconds=round(ours.swap_seconds, 4), times_faster_swap=round(part * N_PAIRS / ours.swap_seconds),
         peer_ran={"n_pairs": 1, "n_resamples": N_RESAMPLES, "seconds": round(part, 3), "factor": N_PAIRS},
     )  # fmt: skip
-    assert 0 < result.pvalue <= 1 and result.null_distribution.size == N_RESAMPLES
-    assert ours < part * N_PAIRS
+    assert result.null_distribution.size == N_RESAMPLES
+    assert result.pvalue == pytest.approx(ours.swap_p, abs=SAME_P)
+    assert max(ours.sign_flip_seconds, ours.swap_seconds) < part * N_PAIRS
 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_sacrebleu_approximate_randomisation(
-    split: Any, our_tests: Callable[[str], float], record: Record, unit: str
+    split: Any, our_tests: Callable[[str], OurTests], record: Record, unit: str
 ) -> None:
     pytest.importorskip("sacrebleu", reason="sacrebleu is not installed: pip install 'erc-harness[bench]'")
     from sacrebleu.metrics.base import Metric, Score, Signature
@@ -234,12 +261,14 @@ def test_sacrebleu_approximate_randomisation(
     factor = N_PAIRS / n_pairs
     ours = our_tests(unit)
     record(
-        f"statistics_vs_sacrebleu_{unit}", ours, 1.0, "sacrebleu.significance.PairedTest, test_type='ar'",
-        part * factor, unit=unit, packages=["sacrebleu"], times_faster=round(part * factor / ours),
+        f"statistics_vs_sacrebleu_{unit}", ours.sign_flip_seconds, 1.0,
+        "sacrebleu.significance.PairedTest, test_type='ar'",
+        part * factor, unit=unit, packages=["sacrebleu"], times_faster=round(part * factor / ours.sign_flip_seconds),
+        ours_swap_seconds=round(ours.swap_seconds, 4), times_faster_swap=round(part * factor / ours.swap_seconds),
         peer_ran={"n_pairs": n_pairs, "n_resamples": N_RESAMPLES, "seconds": round(part, 3), "factor": factor},
     )  # fmt: skip
-    assert 0 < scores["wF1"][1].p_value <= 1
-    assert ours < part * factor
+    assert scores["wF1"][1].p_value == pytest.approx(ours.swap_p, abs=SAME_P)
+    assert max(ours.sign_flip_seconds, ours.swap_seconds) < part * factor
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -251,7 +280,7 @@ def test_torchmetrics_bootstrapper(
     torchmetrics = pytest.importorskip("torchmetrics", reason=reason)
     from torchmetrics.classification import MulticlassF1Score
 
-    class ClusteredF1(torchmetrics.Metric):  # type: ignore[misc, name-defined]
+    class ClusteredF1(torchmetrics.Metric):
         """Weighted F1 from counts per dialogue: resampling along the first dimension then draws whole dialogues."""
 
         full_state_update = False
