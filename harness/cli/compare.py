@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from math import isnan
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import Json, Quiet, ResultsDir, find_layout
+from harness.cli.options import DataDir, Json, Quiet, ResultsDir, find_data_dir, find_layout
 from harness.cli.output import note, print_json, print_text
-from harness.errors import UnknownNameError
+from harness.errors import ConfigError, HarnessError, IncompatibleRunsError, UnknownNameError
 from harness.store.run_store import StoredRun
 
 if TYPE_CHECKING:
+    from harness.data import Split
     from harness.evaluation.comparison import Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The split that runs predicted, or why it is not at hand."""
+
+    split: Split | None
+    reason: str = ""
+    """Why there is none, with what to type."""
+    warnings: tuple[str, ...] = ()
 
 
 def compare(
@@ -30,12 +42,16 @@ def compare(
         str | None, typer.Option(help="checkpoint (these predictions) or procedure (seeds too); default: by the runs.")
     ] = None,
     unit: Annotated[
-        str, typer.Option(help="What is resampled: dialogue, or an attribute of dialogues such as episode.")
+        str,
+        typer.Option(
+            help="What is resampled: dialogue, an attribute of dialogues (episode), or, with the corpus, utterance."
+        ),
     ] = "dialogue",
     test: Annotated[str | None, typer.Option(help="Name of a test; default: that of the scope.")] = None,
     alpha: Annotated[float, typer.Option(help="Level of test and interval.")] = 0.05,
     resamples: Annotated[int, typer.Option(help="Replicates of a resampling test.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Key of its random streams.")] = 0,
+    data_dir: DataDir = None,
     results_dir: ResultsDir = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -45,10 +61,13 @@ def compare(
     from harness.store import RunStore
 
     runs = RunStore(find_layout(results_dir)).runs(dataset, split)
+    pair = _system(runs, a, dataset, scope), _system(runs, b, dataset, scope)
+    corpus = _find_corpus(pair[0][0], find_data_dir(data_dir), unit)
     result = compare_runs(
-        _system(runs, a, dataset, scope), _system(runs, b, dataset, scope), metric=metric, scope=scope, unit=unit,
-        test=test, alpha=alpha, n_resamples=resamples, seed=seed,
+        *pair, metric=metric, scope=scope, unit=unit, test=test, alpha=alpha, n_resamples=resamples, seed=seed,
+        split=corpus.split,
     )  # fmt: skip
+    result = replace(result, warnings=(*result.warnings, *corpus.warnings))
     advice = advise(result)
     if not quiet:
         for warning in result.warnings:
@@ -56,7 +75,7 @@ def compare(
     if as_json:
         print_json({**asdict(result), "advice": advice})
         return
-    for line in _describe(result):
+    for line in _describe(result, corpus):
         print_text(line)
     print_text(advice)
 
@@ -83,7 +102,7 @@ def advise(result: Comparison) -> str:
     return f"{question} {verdict}: {seeds}; {dialogues}"
 
 
-def _describe(result: Comparison) -> list[str]:
+def _describe(result: Comparison, corpus: Corpus) -> list[str]:
     """Returns the lines of the answer before the advice."""
     split = f"dialogues {100 * result.se_dialogue:.2f}"
     if not isnan(result.se_seed):
@@ -101,7 +120,33 @@ def _describe(result: Comparison) -> list[str]:
         f"{result.test}{drawn}, alpha {result.alpha:g}; one pair, so no correction",
         f"scope {result.scope}, unit {result.unit}: {clusters} worth {result.effective_clusters:.0f} equal ones, "
         f"{result.n_seeds_a} and {result.n_seeds_b} seeds",
+        _design_effect(result, corpus),
     ]
+
+
+def _design_effect(result: Comparison, corpus: Corpus) -> str:
+    if result.design_effect is not None:
+        return (
+            f"design effect of the difference {result.design_effect:.2f}: its variance with dialogues as unit over "
+            "that with utterances"
+        )
+    return f"design effect of the difference unknown: {corpus.reason or 'the two never differ'}"
+
+
+def _find_corpus(run: StoredRun, data_dir: Path | None, unit: str) -> Corpus:
+    """Returns the split that a run predicted; without it only unit "utterance" is refused."""
+    from harness.evaluation.utterances import UTTERANCE, find_split
+    from harness.predictors.plugins import load_plugins
+
+    try:
+        load_plugins()
+        return Corpus(find_split(run, data_dir))
+    except HarnessError as error:
+        if unit == UTTERANCE:
+            raise ConfigError(
+                f"unit 'utterance' needs the corpus, since runs store counts by dialogue: {error}; or leave --unit out"
+            ) from error
+        return Corpus(None, str(error), (str(error),) if isinstance(error, IncompatibleRunsError) else ())
 
 
 def _system(runs: Sequence[StoredRun], label: str, dataset: str, scope: str | None) -> list[StoredRun]:

@@ -1,89 +1,22 @@
-"""Stored runs compared: two systems in detail, or all pairs of several. Counts only, no model and no corpus."""
+"""Stored runs compared: two systems in detail, or all pairs of several. No model; a corpus only where one is given."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from harness.data import Split
 from harness.errors import ConfigError
-from harness.evaluation.scoring import (
-    DIALOGUE,
-    System,
-    check_comparable,
-    cluster_index,
-    group_runs,
-    load_system,
-    resolve_metric,
-)
-from harness.significance import SystemComparison, compare_systems, dialogues_needed, seeds_needed, smallest_detectable
+from harness.evaluation.results import Comparison, LabelledComparison
+from harness.evaluation.scoring import DIALOGUE, check_comparable, group_runs, load_system, resolve_metric
+from harness.evaluation.utterances import design_effect, unit_counts
+from harness.significance import compare_systems, dialogues_needed, seeds_needed, smallest_detectable
 from harness.store import StoredRun
+
+__all__ = ["SEED_SHARE", "Comparison", "LabelledComparison", "compare_all", "compare_runs", "default_scope"]
 
 SEED_SHARE = 0.1
 """What seeds may add to the variance of dialogues before more of them are advised."""
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledComparison:
-    """All pairs of several systems on one split."""
-
-    dataset: str
-    labels: tuple[str, ...]
-    """Row label of each system, in the order of the arrays of `result`."""
-    systems: tuple[System, ...]
-    """Their runs, in the same order."""
-    unit: str
-    """What was resampled: "dialogue", or an attribute of dialogues."""
-    n_dialogues: int
-    result: SystemComparison
-    """Scores, p-values, ranks; its `n_dialogues` counts units."""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two systems on one split: what `erc-harness compare` says. Scores and standard errors are fractions."""
-
-    dataset: str
-    metric: str
-    a: str
-    b: str
-    score_a: float
-    score_b: float
-    difference: float
-    """Score of a minus score of b."""
-    se: float
-    """Standard error of the difference."""
-    se_dialogue: float
-    """Part of it that more dialogues would reduce."""
-    se_seed: float
-    """Part of it that more seeds would reduce; nan in checkpoint scope."""
-    se_interaction: float
-    """Part of `se_seed` that `se_dialogue` already holds; nan in checkpoint scope."""
-    low: float
-    high: float
-    p_value: float
-    scope: str
-    unit: str
-    test: str
-    n_dialogues: int
-    n_clusters: int
-    """Number of units."""
-    effective_clusters: float
-    """How many units of equal size they are worth."""
-    n_utterances: int
-    n_seeds_a: int
-    n_seeds_b: int
-    alpha: float
-    n_resamples: int
-    """0 for a closed form."""
-    seed: int
-    detectable: float
-    """Smallest difference that this test finds with 80% power."""
-    seeds_needed: int | None
-    """Per system, for seeds to add at most a tenth to the variance of dialogues; None in checkpoint scope."""
-    dialogues_needed: int | None
-    """To find a true difference as large as this one with 80% power, seeds aside; None for no difference."""
-    warnings: tuple[str, ...]
 
 
 def compare_all(
@@ -120,7 +53,7 @@ def compare_all(
         StoreError: a file is missing or corrupt.
     """
     groups = [sorted(group, key=lambda run: run.manifest.seed) for group in group_runs(runs)]
-    chosen = scope or _default_scope(groups)
+    chosen = scope or default_scope(groups)
     fixed = [chosen == "checkpoint" or group[0].manifest.predictor.card["deterministic"] for group in groups]
     kept = [group[:1] if one else group for group, one in zip(groups, fixed, strict=True)]
     return _compare(kept, metric, chosen, unit, test, correction, alpha, n_resamples, seed)
@@ -137,6 +70,7 @@ def compare_runs(
     alpha: float = 0.05,
     n_resamples: int = 10_000,
     seed: int = 0,
+    split: Split | None = None,
 ) -> Comparison:
     """Returns the difference between two systems with its interval and p-value, and what would sharpen it.
 
@@ -145,19 +79,21 @@ def compare_runs(
         b: runs of the other.
         metric: this and what follows as in `compare_all`; one pair needs no correction.
         scope: "checkpoint" or "procedure".
-        unit: "dialogue", or an attribute of dialogues.
+        unit: "dialogue", an attribute of dialogues, or, with `split`, "utterance" (too optimistic, with a warning).
         test: name of a test of the scope.
         alpha: level of test and interval.
         n_resamples: replicates of a resampling test.
         seed: key of its random streams.
+        split: the split that they predicted, for the design effect; see `harness.evaluation.utterances.find_split`.
 
     Raises:
-        IncompatibleRunsError: the runs may not meet in one table.
+        IncompatibleRunsError: the runs may not meet in one table, or predicted another release of the split.
         ConfigError: the scope needs another number of seeds, or an option is not allowed.
         UnknownNameError: no such metric.
         StoreError: a file is missing or corrupt.
     """
-    compared = _compare([a, b], metric, scope or _default_scope([a, b]), unit, test, "none", alpha, n_resamples, seed)
+    chosen = scope or default_scope([a, b])
+    compared = _compare([a, b], metric, chosen, unit, test, "none", alpha, n_resamples, seed, split)
     result, data = compared.result, a[0].manifest.data
     for system, tested in zip(compared.systems, result.tested, strict=True):
         if not tested:
@@ -208,6 +144,9 @@ def compare_runs(
             if difference and dialogue_variance
             else None
         ),
+        design_effect=(
+            None if split is None else design_effect(compared.systems, resolve_metric(result.metric, a[0]), split)
+        ),
         warnings=(*data.notes, *result.warnings),
     )
 
@@ -222,6 +161,7 @@ def _compare(
     alpha: float,
     n_resamples: int,
     seed: int,
+    split: Split | None = None,
 ) -> LabelledComparison:
     """Compares systems, each given as its runs."""
     runs = [run for group in groups for run in group]
@@ -230,9 +170,8 @@ def _compare(
     check_comparable(runs)
     systems = tuple(load_system(group) for group in groups)
     data, table = runs[0].manifest.data, systems[0].tables[0]
-    clusters = cluster_index(table, unit)
     result = compare_systems(
-        [system.counts(clusters) for system in systems],
+        unit_counts(systems, unit, split),
         resolve_metric(metric or data.metric, runs[0]),
         scope=scope,  # type: ignore[arg-type]  # compare_systems refuses other words itself
         deterministic=[system.deterministic for system in systems],
@@ -242,10 +181,12 @@ def _compare(
         alpha=alpha,
         n_resamples=n_resamples,
         seed=seed,
+        unit=unit,
     )
     labels = tuple(system.label for system in systems)
     return LabelledComparison(data.dataset, labels, systems, unit, len(table.attributes), result)
 
 
-def _default_scope(groups: Sequence[Sequence[StoredRun]]) -> str:
+def default_scope(groups: Sequence[Sequence[StoredRun]]) -> str:
+    """Returns "checkpoint" if every system has one run, else "procedure"."""
     return "checkpoint" if all(len(group) == 1 for group in groups) else "procedure"

@@ -36,14 +36,48 @@ def test_a_coarser_unit_has_fewer_clusters(cli: Cli) -> None:
     assert "unit episode: 143 clusters (episode) of 280 dialogues" in shown
 
 
-def test_units_without_counts_are_refused(cli: Cli) -> None:
+def test_units_without_counts_are_refused(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = cli("compare", "tfidf-svm", "tfidf-logreg", *MELD, "--unit", "utterance")
     assert refused.code == 2
     assert "counts by dialogue" in refused.err
-    assert "harness.significance.compare_arrays" in refused.err
+    assert "dataset 'meld' is not in" in refused.err
+    monkeypatch.delenv("ERC_DATA_DIR")
+    assert "--data-dir DIR" in cli("compare", "tfidf-svm", "tfidf-logreg", *MELD, "--unit", "utterance").err
     unknown = cli("compare", "tfidf-svm", "tfidf-logreg", *MELD, "--unit", "season")
     assert unknown.code == 2
     assert "allowed on this split: dialogue, episode" in unknown.err
+
+
+def test_the_bundled_corpus_gives_the_design_effect_and_the_utterance_as_unit(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ERC_DATA_DIR")
+    pair = ("compare", "tfidf-svm", "majority", "--dataset", "sample", "--results-dir", RESULTS, "--test", "t")
+    by_dialogue, by_utterance = cli(*pair, "--json").json, cli(*pair, "--unit", "utterance", "--json").json
+    assert by_dialogue["design_effect"] == pytest.approx((by_dialogue["se"] / by_utterance["se"]) ** 2, rel=1e-9)
+    assert (by_utterance["unit"], by_utterance["n_clusters"]) == ("utterance", by_utterance["n_utterances"])
+    assert any("unit is the utterance: intervals are too short" in warning for warning in by_utterance["warnings"])
+    shown = cli(*pair, "--unit", "utterance")
+    assert "warning: unit is the utterance" in shown.err
+    assert f"design effect of the difference {by_dialogue['design_effect']:.2f}" in shown.out
+
+
+def test_without_the_corpus_the_design_effect_is_unknown(cli: Cli) -> None:
+    pair = ("compare", "tfidf-svm", "tfidf-logreg", *MELD)
+    assert cli(*pair, "--json").json["design_effect"] is None
+    assert "design effect of the difference unknown: dataset 'meld' is not in" in cli(*pair).out
+
+
+def test_another_release_of_the_corpus_is_left_alone(cli: Cli, toy_corpus: Path) -> None:
+    cli("run", "majority", "stratified", "--dataset", "toy", "--seed", 0, 1, 2)
+    pair = ("compare", "majority", "stratified", "--dataset", "toy")
+    assert cli(*pair, "--json").json["design_effect"] > 0
+    test = toy_corpus / "toy" / "test.jsonl"
+    test.write_text(test.read_text().replace("number", "item"))
+    other = cli(*pair, "--json")
+    assert (other.code, other.json["design_effect"]) == (0, None)
+    assert "the corpus here is not the one predicted" in other.json["warnings"][-1]
+    assert "the corpus here is not the one predicted" in cli(*pair, "--unit", "utterance").err
 
 
 def test_the_answer_says_where_its_error_comes_from(cli: Cli) -> None:
@@ -74,7 +108,7 @@ def _comparison(**changes: Any) -> Comparison:
         "high": 0.022, "p_value": 0.1, "scope": "procedure", "unit": "dialogue", "test": "satterthwaite",
         "n_dialogues": 280, "n_clusters": 280, "effective_clusters": 204.0, "n_utterances": 2610, "n_seeds_a": 5,
         "n_seeds_b": 5, "alpha": 0.05, "n_resamples": 0, "seed": 0, "detectable": 0.0168, "seeds_needed": 1,
-        "dialogues_needed": 791, "warnings": (),
+        "dialogues_needed": 791, "design_effect": None, "warnings": (),
     }  # fmt: skip
     return Comparison(**(fields | changes))
 
