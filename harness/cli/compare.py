@@ -51,6 +51,10 @@ def compare(
     alpha: Annotated[float, typer.Option(help="Level of test and interval.")] = 0.05,
     resamples: Annotated[int, typer.Option(help="Replicates of a resampling test.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Key of its random streams.")] = 0,
+    rope: Annotated[
+        float | None,
+        typer.Option(help="Points that do not matter: adds P(better) and P(equivalent), a description, not a test."),
+    ] = None,
     data_dir: DataDir = None,
     results_dir: ResultsDir = None,
     as_json: Json = False,
@@ -65,7 +69,7 @@ def compare(
     corpus = _find_corpus(pair[0][0], find_data_dir(data_dir), unit)
     result = compare_runs(
         *pair, metric=metric, scope=scope, unit=unit, test=test, alpha=alpha, n_resamples=resamples, seed=seed,
-        split=corpus.split,
+        split=corpus.split, rope=None if rope is None else rope / 100,
     )  # fmt: skip
     result = replace(result, warnings=(*result.warnings, *corpus.warnings))
     advice = advise(result)
@@ -121,6 +125,18 @@ def _describe(result: Comparison, corpus: Corpus) -> list[str]:
         f"scope {result.scope}, unit {result.unit}: {clusters} worth {result.effective_clusters:.0f} equal ones, "
         f"{result.n_seeds_a} and {result.n_seeds_b} seeds",
         _design_effect(result, corpus),
+        *_belief(result),
+    ]
+
+
+def _belief(result: Comparison) -> list[str]:
+    if result.rope is None:
+        return []
+    several = " of the lowest seeds" if result.n_seeds_a > 1 or result.n_seeds_b > 1 else ""
+    return [
+        f"a description, not a test (Bayesian bootstrap, predictions{several}): P({result.a} better) = "
+        f"{result.probability_better:.3f}, P(|difference| < {100 * result.rope:g} points) = "
+        f"{result.probability_equivalent:.3f}"
     ]
 
 

@@ -10,7 +10,7 @@ from harness.errors import ConfigError
 from harness.evaluation.results import Comparison, LabelledComparison
 from harness.evaluation.scoring import DIALOGUE, check_comparable, group_runs, load_system, resolve_metric
 from harness.evaluation.utterances import design_effect, unit_counts
-from harness.significance import compare_systems, dialogues_needed, seeds_needed, smallest_detectable
+from harness.significance import compare_systems, dialogues_needed, posterior, seeds_needed, smallest_detectable
 from harness.store import StoredRun
 
 __all__ = ["SEED_SHARE", "Comparison", "LabelledComparison", "compare_all", "compare_runs", "default_scope"]
@@ -71,6 +71,7 @@ def compare_runs(
     n_resamples: int = 10_000,
     seed: int = 0,
     split: Split | None = None,
+    rope: float | None = None,
 ) -> Comparison:
     """Returns the difference between two systems with its interval and p-value, and what would sharpen it.
 
@@ -85,6 +86,7 @@ def compare_runs(
         n_resamples: replicates of a resampling test.
         seed: key of its random streams.
         split: the split that they predicted, for the design effect; see `harness.evaluation.utterances.find_split`.
+        rope: differences smaller than this fraction do not matter: adds the Bayesian bootstrap, a description.
 
     Raises:
         IncompatibleRunsError: the runs may not meet in one table, or predicted another release of the split.
@@ -102,6 +104,11 @@ def compare_runs(
                 f"erc-harness run {system.runs[0].manifest.predictor.name} --dataset {data.dataset} --seed 0 1 2, "
                 "or use scope 'checkpoint'"
             )
+    chosen_metric = resolve_metric(result.metric, a[0])
+    belief = None
+    if rope is not None:
+        counts = [counts[:1] for counts in unit_counts(compared.systems, unit, split)]
+        belief = posterior(counts, chosen_metric, rope=rope, n_resamples=n_resamples, seed=seed)
     difference, se = float(result.difference[0, 1]), float(result.pair_se[0, 1])
     seed_variances, interactions = (result.se_seed**2).tolist(), (result.se_interaction**2).tolist()
     net = [max(own - shared, 0.0) for own, shared in zip(seed_variances, interactions, strict=True)]
@@ -144,9 +151,10 @@ def compare_runs(
             if difference and dialogue_variance
             else None
         ),
-        design_effect=(
-            None if split is None else design_effect(compared.systems, resolve_metric(result.metric, a[0]), split)
-        ),
+        design_effect=None if split is None else design_effect(compared.systems, chosen_metric, split),
+        rope=rope,
+        probability_better=None if belief is None else float(belief.better[0, 1]),
+        probability_equivalent=None if belief is None else float(belief.equivalent[0, 1]),
         warnings=(*data.notes, *result.warnings),
     )
 

@@ -71,4 +71,10 @@ class Comparison:
     design_effect: float | None
     """How much dialogues inflate the variance of the difference, against utterances taken for independent; of the runs
     of lowest seed; None without the corpus, or where the two never differ."""
+    rope: float | None
+    """Half-width of the region of practical equivalence; None where not asked for, as are the following."""
+    probability_better: float | None
+    """That a scores higher than b, by the Bayesian bootstrap over units, of the runs of lowest seed: no test."""
+    probability_equivalent: float | None
+    """That the two differ by less than `rope`, of the same."""
     warnings: tuple[str, ...]

@@ -62,6 +62,23 @@ def test_the_bundled_corpus_gives_the_design_effect_and_the_utterance_as_unit(
     assert f"design effect of the difference {by_dialogue['design_effect']:.2f}" in shown.out
 
 
+def test_what_does_not_matter_adds_a_description(cli: Cli) -> None:
+    pair = ("compare", "tfidf-svm", "tfidf-logreg", *MELD)
+    plain, asked = cli(*pair, "--json").json, cli(*pair, "--rope", 0.5, "--json").json
+    added = ("rope", "probability_better", "probability_equivalent")
+    assert [plain[key] for key in added] == [None, None, None]
+    assert asked["rope"] == 0.005
+    assert {key: value for key, value in asked.items() if key not in added} == {
+        key: value for key, value in plain.items() if key not in added
+    }
+    shown = cli(*pair, "--rope", 0.5).out
+    assert "a description, not a test (Bayesian bootstrap, predictions): P(tfidf-svm better) = " in shown
+    assert f"P(|difference| < 0.5 points) = {asked['probability_equivalent']:.3f}" in shown
+    assert "predictions of the lowest seeds" in cli("compare", "stratified", "majority", *MELD, "--rope", 1).out
+    refused = cli(*pair, "--rope", -1)
+    assert (refused.code, "rope" in refused.err) == (2, True)
+
+
 def test_without_the_corpus_the_design_effect_is_unknown(cli: Cli) -> None:
     pair = ("compare", "tfidf-svm", "tfidf-logreg", *MELD)
     assert cli(*pair, "--json").json["design_effect"] is None
@@ -108,7 +125,8 @@ def _comparison(**changes: Any) -> Comparison:
         "high": 0.022, "p_value": 0.1, "scope": "procedure", "unit": "dialogue", "test": "satterthwaite",
         "n_dialogues": 280, "n_clusters": 280, "effective_clusters": 204.0, "n_utterances": 2610, "n_seeds_a": 5,
         "n_seeds_b": 5, "alpha": 0.05, "n_resamples": 0, "seed": 0, "detectable": 0.0168, "seeds_needed": 1,
-        "dialogues_needed": 791, "design_effect": None, "warnings": (),
+        "dialogues_needed": 791, "design_effect": None, "rope": None,
+        "probability_better": None, "probability_equivalent": None, "warnings": (),
     }  # fmt: skip
     return Comparison(**(fields | changes))
 

@@ -72,6 +72,17 @@ def test_errors_and_needs_of_a_pair_in_closed_form(runs: list[StoredRun]) -> Non
     assert found.seeds_needed == max(1, math.ceil(5 * net / (0.1 * found.se_dialogue**2)))
 
 
+def test_the_bayesian_bootstrap_is_near_the_normal_one(runs: list[StoredRun]) -> None:
+    pair = of(runs, "tfidf-svm")[:1], of(runs, "tfidf-logreg")[:1]
+    found = compare_runs(*pair, rope=0.01)
+    low, high = ((bound - found.difference) / found.se for bound in (-0.01, 0.01))
+    assert found.probability_better == pytest.approx(norm.cdf(found.difference / found.se), abs=0.02)
+    assert found.probability_equivalent == pytest.approx(norm.cdf(high) - norm.cdf(low), abs=0.03)
+    turned = compare_runs(*reversed(pair), rope=0.01)
+    assert found.probability_better is not None
+    assert turned.probability_better == pytest.approx(1 - found.probability_better, abs=1e-12)
+
+
 def test_what_cannot_be_compared_is_refused(runs: list[StoredRun]) -> None:
     with pytest.raises(ConfigError, match="no runs given"):
         compare_all([])
