@@ -18,6 +18,7 @@ from harness.store.run_store import StoredRun
 if TYPE_CHECKING:
     from harness.data import Split
     from harness.evaluation.comparison import Comparison
+    from harness.evaluation.datasets import MacroComparison, Wins
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,9 @@ def compare(
         str, typer.Argument(help="A system: a predictor's name, or a row label such as 'tfidf-svm[history=2]'.")
     ],
     b: Annotated[str, typer.Argument(help="Another system.")],
-    dataset: Annotated[str, typer.Option(help="Dataset they were run on.")],
+    dataset: Annotated[
+        list[str], typer.Option(help="Datasets they were run on; takes several, and then compares averages too.")
+    ],
     split: Annotated[str, typer.Option(help="Split.")] = "test",
     metric: Annotated[str | None, typer.Option(help="Metric; default: the main one of the dataset.")] = None,
     scope: Annotated[
@@ -61,27 +64,41 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Say whether two systems differ: difference, interval and p-value, paired over dialogues."""
-    from harness.evaluation.comparison import compare_runs
+    from harness.evaluation.comparison import compare_runs, default_scope
+    from harness.evaluation.datasets import compare_datasets
     from harness.store import RunStore
 
-    runs = RunStore(find_layout(results_dir)).runs(dataset, split)
-    pair = _system(runs, a, dataset, scope), _system(runs, b, dataset, scope)
-    corpus = _find_corpus(pair[0][0], find_data_dir(data_dir), unit)
-    result = compare_runs(
-        *pair, metric=metric, scope=scope, unit=unit, test=test, alpha=alpha, n_resamples=resamples, seed=seed,
-        split=corpus.split, rope=None if rope is None else rope / 100,
-    )  # fmt: skip
-    result = replace(result, warnings=(*result.warnings, *corpus.warnings))
-    advice = advise(result)
+    store, folder = RunStore(find_layout(results_dir)), find_data_dir(data_dir)
+    found = {name: store.runs(name, split) for name in dataset}
+    pairs = [(_system(found[name], a, name, scope), _system(found[name], b, name, scope)) for name in dataset]
+    corpora = [_find_corpus(pair[0][0], folder, unit) for pair in pairs]
+    chosen = scope or default_scope([group for pair in pairs for group in pair])
+    results = []
+    for pair, corpus in zip(pairs, corpora, strict=True):
+        result = compare_runs(
+            *pair, metric=metric, scope=chosen, unit=unit, test=test, alpha=alpha, n_resamples=resamples, seed=seed,
+            split=corpus.split, rope=None if rope is None else rope / 100,
+        )  # fmt: skip
+        results.append(replace(result, warnings=(*result.warnings, *corpus.warnings)))
+    across = None
+    if len(pairs) > 1:
+        across = compare_datasets(
+            pairs, metric=metric, scope=chosen, unit=unit, test=test, alpha=alpha, n_resamples=resamples, seed=seed,
+            splits=[corpus.split for corpus in corpora],
+        )  # fmt: skip
     if not quiet:
-        for warning in result.warnings:
+        for warning in dict.fromkeys(warning for result in results for warning in result.warnings):
             note(f"warning: {warning}")
+    documents = [{**asdict(result), "advice": advise(result)} for result in results]
     if as_json:
-        print_json({**asdict(result), "advice": advice})
+        together = across and {"datasets": documents, "macro": asdict(across[0]), "wins": asdict(across[1])}
+        print_json(together or documents[0])
         return
-    for line in _describe(result, corpus):
+    for result, corpus in zip(results, corpora, strict=True):
+        for line in (*_describe(result, corpus), advise(result), *([""] if across else [])):
+            print_text(line)
+    for line in _describe_across(*across) if across else ():
         print_text(line)
-    print_text(advice)
 
 
 def advise(result: Comparison) -> str:
@@ -138,6 +155,30 @@ def _belief(result: Comparison) -> list[str]:
         f"{result.probability_better:.3f}, P(|difference| < {100 * result.rope:g} points) = "
         f"{result.probability_equivalent:.3f}"
     ]
+
+
+def _describe_across(macro: MacroComparison, wins: Wins) -> list[str]:
+    """Returns the lines on several datasets together."""
+    from harness.significance.friedman import FEWEST_DATASETS
+
+    n = wins.n_datasets
+    lines = [
+        f"average of {n} datasets: {macro.a} {macro.score_a:.2%}, {macro.b} {macro.score_b:.2%}",
+        f"difference {100 * macro.difference:+.2f} points, {100 * (1 - macro.alpha):.6g}% interval "
+        f"[{100 * macro.low:+.2f}, {100 * macro.high:+.2f}], p = {macro.p_value:.2g} ({macro.test}, "
+        f"scope {macro.scope})",
+        *(
+            f"{winner} is better than {loser} on {f'at least {count}' if count else 'none'} of {n} datasets"
+            f"{'' if count else ' for sure'} (partial conjunction, alpha {wins.alpha:g})"
+            for winner, loser, count in ((macro.a, macro.b, wins.a), (macro.b, macro.a, wins.b))
+        ),
+    ]
+    if n < FEWEST_DATASETS:
+        lines.append(
+            f"no Friedman test or critical difference: they take datasets as a sample, and {n} datasets cannot give a "
+            f"two-sided signed-rank p below {2 / 2**n:.3g}; they need {FEWEST_DATASETS} datasets or more"
+        )
+    return lines
 
 
 def _design_effect(result: Comparison, corpus: Corpus) -> str:

@@ -13,7 +13,15 @@ from harness.evaluation.utterances import design_effect, unit_counts
 from harness.significance import compare_systems, dialogues_needed, posterior, seeds_needed, smallest_detectable
 from harness.store import StoredRun
 
-__all__ = ["SEED_SHARE", "Comparison", "LabelledComparison", "compare_all", "compare_runs", "default_scope"]
+__all__ = [
+    "SEED_SHARE",
+    "Comparison",
+    "LabelledComparison",
+    "compare_all",
+    "compare_groups",
+    "compare_runs",
+    "default_scope",
+]
 
 SEED_SHARE = 0.1
 """What seeds may add to the variance of dialogues before more of them are advised."""
@@ -56,7 +64,7 @@ def compare_all(
     chosen = scope or default_scope(groups)
     fixed = [chosen == "checkpoint" or group[0].manifest.predictor.card["deterministic"] for group in groups]
     kept = [group[:1] if one else group for group, one in zip(groups, fixed, strict=True)]
-    return _compare(kept, metric, chosen, unit, test, correction, alpha, n_resamples, seed)
+    return compare_groups(kept, metric, chosen, unit, test, correction, alpha, n_resamples, seed)
 
 
 def compare_runs(
@@ -95,7 +103,7 @@ def compare_runs(
         StoreError: a file is missing or corrupt.
     """
     chosen = scope or default_scope([a, b])
-    compared = _compare([a, b], metric, chosen, unit, test, "none", alpha, n_resamples, seed, split)
+    compared = compare_groups([a, b], metric, chosen, unit, test, "none", alpha, n_resamples, seed, split)
     result, data = compared.result, a[0].manifest.data
     for system, tested in zip(compared.systems, result.tested, strict=True):
         if not tested:
@@ -159,7 +167,7 @@ def compare_runs(
     )
 
 
-def _compare(
+def compare_groups(
     groups: Sequence[Sequence[StoredRun]],
     metric: str | None,
     scope: str,
@@ -171,7 +179,7 @@ def _compare(
     seed: int,
     split: Split | None = None,
 ) -> LabelledComparison:
-    """Compares systems, each given as its runs."""
+    """Returns all pairs of systems, each given as its runs; arguments and errors as in `compare_runs`."""
     runs = [run for group in groups for run in group]
     if not runs:
         raise ConfigError("no runs given; give stored runs, such as RunStore(layout).runs('meld', 'test')")

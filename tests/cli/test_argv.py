@@ -1,4 +1,4 @@
-"""Options with several values are spelt out for `run`, and only for `run`."""
+"""Options with several values are spelt out for `run`, and datasets for `compare`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from harness.cli.argv import expand_repeated
         ("run a --dataset x --seed -1", "run a --dataset x --seed -1"),
         ("run a --seed", "run a --seed"),
         ("compare a b --dataset x", "compare a b --dataset x"),
+        ("compare a b --dataset x y --seed 0 1", "compare a b --dataset x --dataset y --seed 0 1"),
+        ("compare --dataset x a b", "compare --dataset x a b"),
+        ("show a --dataset x y", "show a --dataset x y"),
         ("", ""),
     ],
 )

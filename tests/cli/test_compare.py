@@ -79,6 +79,27 @@ def test_what_does_not_matter_adds_a_description(cli: Cli) -> None:
     assert (refused.code, "rope" in refused.err) == (2, True)
 
 
+def test_several_datasets_are_compared_one_by_one_and_together(cli: Cli) -> None:
+    pair = ("compare", "tfidf-svm", "majority", "--results-dir", RESULTS, "--dataset")
+    both = cli(*pair, "meld", "emorynlp", "--json").json
+    assert set(both) == {"datasets", "macro", "wins"}
+    assert both["datasets"] == [cli(*pair, name, "--json").json for name in ("meld", "emorynlp")]
+    differences = [one["difference"] for one in both["datasets"]]
+    assert both["macro"]["difference"] == pytest.approx(sum(differences) / 2, abs=1e-12)
+    assert both["macro"]["se"] == pytest.approx(sum(one["se"] ** 2 for one in both["datasets"]) ** 0.5 / 2, rel=1e-9)
+    assert both["macro"]["low"] < both["macro"]["difference"] < both["macro"]["high"]
+    assert both["wins"] == {"a": 2, "b": 0, "n_datasets": 2, "alpha": 0.05}
+    shown = cli(*pair, "meld", "--dataset", "emorynlp").out
+    assert "weighted_f1 on meld: " in shown
+    assert "weighted_f1 on emorynlp: " in shown
+    assert "tfidf-svm is better than majority on at least 2 of 2 datasets" in shown
+    assert "majority is better than tfidf-svm on none of 2 datasets for sure" in shown
+    assert "no Friedman test or critical difference" in shown
+    assert "below 0.5" in shown
+    twice = cli(*pair, "meld", "meld")
+    assert (twice.code, "give each once" in twice.err) == (2, True)
+
+
 def test_without_the_corpus_the_design_effect_is_unknown(cli: Cli) -> None:
     pair = ("compare", "tfidf-svm", "tfidf-logreg", *MELD)
     assert cli(*pair, "--json").json["design_effect"] is None
