@@ -201,3 +201,17 @@ def test_json_view_follows_the_contract(make_runs: MakeRuns, store: RunStore) ->
     assert {"letters", "top", "n_seeds", "coverage"} <= set(entry)
     assert {"dataset", "a", "b", "difference", "low", "high", "p_value", "p_adjusted"} <= set(pair)
     assert 0 <= entry["score"] <= 1
+
+
+def test_the_order_of_predictors_in_the_spec_changes_nothing(make_runs: MakeRuns, store: RunStore) -> None:
+    skills = {"lab/good": 0.9, "lab/fair": 0.6, "lab/bad": 0.2}
+    for name, skill in skills.items():
+        make_runs(name.removeprefix("lab/"), skill)
+    entries = tuple(PredictorEntry(name=name, params={"skill": skill}) for name, skill in skills.items())
+    for changes in ({}, {"scope": "checkpoint", "n_resamples": 999}):
+        spec = SPEC.model_copy(update={"other_runs": False, "predictors": entries, **changes})
+        turned = spec.model_copy(update={"predictors": (entries[1], entries[2], entries[0])})
+        board, again = build_leaderboard("toy", spec, store), build_leaderboard("toy", turned, store)
+        assert len(board.entries) == 3
+        for exporter in EXPORTERS:
+            assert export_leaderboard(board, exporter) == export_leaderboard(again, exporter)
