@@ -79,11 +79,13 @@ _ENTRIES = (
         "unit",
         "Unit",
         (),
-        "what was resampled: whole dialogues, or a coarser attribute of them such as the episode, never utterances. "
-        "'280 dialogues worth 204 equal ones' tells how much unequal lengths cost.",
-        "The design effect of a difference, how much dialogues inflate its variance, needs counts per utterance, which "
-        "runs do not store; `harness.significance.design_effects` computes it from arrays. On MELD it is 1.14, "
-        "which is little; in IEMOCAP's long dialogues tests on utterances would err in 28 to 57% of cases (simulated). "
+        "what was resampled: whole dialogues, or a coarser attribute of them such as the episode; utterances only by "
+        "`compare --unit utterance`, with a warning. '280 dialogues worth 204 equal ones' tells how much unequal "
+        "lengths cost.",
+        "The design effect of a difference, how much dialogues inflate its variance, needs gold labels per utterance: "
+        "`compare` prints it where the corpus can be read, boards do not, because they need no corpus. On MELD it is "
+        "1.14 at the median pair, which is little; in IEMOCAP's long dialogues tests on utterances would err in 28 to "
+        "57% of cases (simulated). "
         "IEMOCAP's test split holds two speakers: nothing here says how far a result carries to other people.",
     ),
     Explanation(
