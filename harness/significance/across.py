@@ -81,15 +81,10 @@ def compare_across(
             f"counts hold {[len(systems) for systems in counts]!r} systems per dataset for {len(metrics)} metrics; "
             "give two or more datasets, a metric for each, and every system on every dataset"
         )
-    families, scores = [], []
-    for systems, metric in zip(counts, metrics, strict=True):
-        panel = build_panel(systems, metric)
-        if not takes_part(panel, scope, deterministic).all():
-            raise ConfigError("a system has too few seeds on some dataset; procedure scope needs 3 of each")
-        in_procedure = scope == "procedure"
-        seeds = seed_variance(panel.scores, panel.influences) if in_procedure else no_seed_variance(panel.n_systems)
-        families.append(pair_family(panel, seeds, np.arange(panel.n_systems)))
-        scores.append(estimate_scores(panel, seeds))
+    families, scores = zip(
+        *(_measure(systems, metric, scope, deterministic) for systems, metric in zip(counts, metrics, strict=True)),
+        strict=True,
+    )
     overall, differences = mean_of(scores), mean_of([family.estimates for family in families])
     if scope == "checkpoint":
         test = stratified_sign_flip(families, n_resamples, seed)
@@ -117,6 +112,18 @@ def compare_across(
         p_adjusted=adjusted,
         rejected=adjusted <= alpha,
     )
+
+
+def _measure(
+    systems: Sequence[IntArray], metric: Metric, scope: Scope, deterministic: Sequence[bool] | None
+) -> tuple[PairFamily, Estimates]:
+    """Returns the pairs and the scores of one dataset; raises ConfigError if a system lacks seeds."""
+    panel = build_panel(systems, metric)
+    if not takes_part(panel, scope, deterministic).all():
+        raise ConfigError("a system has too few seeds on some dataset; procedure scope needs 3 of each")
+    in_procedure = scope == "procedure"
+    seeds = seed_variance(panel.scores, panel.influences) if in_procedure else no_seed_variance(panel.n_systems)
+    return pair_family(panel, seeds, np.arange(panel.n_systems)), estimate_scores(panel, seeds)
 
 
 def mean_of(parts: Sequence[Estimates]) -> Estimates:

@@ -51,7 +51,7 @@ def posterior(
         ConfigError: several seeds, a negative rope, no draws, or as `build_panel` says.
         IncompatibleRunsError: systems were scored on different gold.
     """
-    if rope < 0 or n_resamples < 1 or seed < 0:
+    if not rope >= 0 or n_resamples < 1 or seed < 0:  # nan is refused too
         raise ConfigError(
             f"rope={rope!r}, n_resamples={n_resamples!r}, seed={seed!r}; give rope of 0 or more, n_resamples of 1 or "
             "more, seed of 0 or more"

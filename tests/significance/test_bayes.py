@@ -48,5 +48,7 @@ def test_where_lower_is_better_the_smaller_wins(meld_like):
 def test_refusals(meld_like, seeded):
     with pytest.raises(ConfigError, match=r"rope=-1"):
         posterior(meld_like.counts(), WF1, rope=-1)
+    with pytest.raises(ConfigError, match="rope=nan"):
+        posterior(meld_like.counts(), WF1, rope=float("nan"))
     with pytest.raises(ConfigError, match="system 0 has 5 seeds"):
         posterior(seeded.counts(), WF1)
