@@ -71,6 +71,14 @@ class PromptError(HarnessError, ValueError):
     """A prompt template that is missing, or that uses a variable nobody gave."""
 
 
+class ModelError(HarnessError, RuntimeError):
+    """A language model that cannot be loaded or called at all; the message says how to get it."""
+
+
+class CallsStoppedError(HarnessError, RuntimeError):
+    """Calls that stopped early: a limit of the user, or nobody answers. What was answered is kept."""
+
+
 class PredictionError(HarnessError, ValueError):
     """A predictor that returned something other than one valid prediction per target utterance."""
 

@@ -1,0 +1,1 @@
+"""Utterance encoders: texts to arrays of floats. Knows no dialogue and no label."""
