@@ -73,7 +73,7 @@ def _note_dropped_seeds(wanted: Sequence[Job], runs: Sequence[PreparedRun]) -> N
     for run in runs:
         same = (run.job.predictor, run.job.params, run.job.dataset)
         seeds = {job.seed for job in wanted if (job.predictor, job.params, job.dataset) == same} - {run.job.seed}
-        if run.spec.card.deterministic and seeds:
+        if run.card.deterministic and seeds:
             note(f"{run.spec.name} is deterministic: it runs with seed {run.job.seed} only")
 
 

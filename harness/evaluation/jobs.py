@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from harness.data import Dataset, Split, load_dataset
 from harness.errors import ConfigError
+from harness.llm.calls import CallSettings
 from harness.metrics import get_metric
-from harness.predictors import PREDICTORS, Predictor, PredictorSpec
+from harness.predictors import PREDICTORS, Predictor, PredictorCard, PredictorSpec
 from harness.predictors.build import build_predictor, resolve_params
 from harness.schema.run import DataRecord, Job, PredictorRecord, RunConfig
 from harness.store.atomic import sha256_of
@@ -29,6 +31,8 @@ class Settings:
     """Files and modules to load before looking up names."""
     rerun: bool = False
     """Whether sealed runs are thrown away and made again."""
+    calls: CallSettings = field(default_factory=CallSettings)
+    """How calls to language models are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class PreparedRun:
     dataset: Dataset
     params: dict[str, Any]
     """Resolved, defaults included."""
+    card: PredictorCard
+    """Of the predictor under these parameters."""
     config: RunConfig
     folder: Path
 
@@ -48,17 +54,19 @@ class PreparedRun:
         """The split to predict."""
         return self.dataset.split(self.job.split)
 
-    def predictor_record(self) -> PredictorRecord:
-        """Returns what the manifest says of the predictor."""
+    def predictor_record(self, facts: Mapping[str, Any]) -> PredictorRecord:
+        """Returns what the manifest says of the predictor; the facts are its own."""
         defaults = resolve_params(self.spec, {})
+        identified = self.spec.build.identify
         return PredictorRecord(
             name=self.spec.name,
             origin=PREDICTORS.row(self.spec.name).origin,
-            card=asdict(self.spec.card),
-            params_given=dict(self.job.params),
-            params=self.params,
-            params_changed={k: v for k, v in self.params.items() if v != defaults[k]},
+            card=asdict(self.card),
+            params_given=identified(self.job.params),
+            params=dict(self.config.params),
+            params_changed={k: v for k, v in self.config.params.items() if v != defaults[k]},
             code_sha256=code_sha256(self.spec.build),
+            facts=facts,
         )
 
     def data_record(self) -> DataRecord:
@@ -90,9 +98,11 @@ def prepare(job: Job, settings: Settings) -> PreparedRun:
     dataset.split(job.split)
     get_metric(dataset.card.metric, dataset.card.label_set.labels, dataset.card.label_set.neutral)
     _check_buildable(spec, params, job.seed, dataset)
-    config = RunConfig(spec.name, params, dataset.name, dataset.fingerprint, job.split, job.seed)
+    identity = spec.build.identify(params)
+    config = RunConfig(spec.name, identity, dataset.name, dataset.fingerprint, job.split, job.seed)
     folder = Layout(settings.results_dir).run(dataset.name, job.split, spec.name, config.run_id)
-    return PreparedRun(job, spec, dataset, params, config, folder)
+    card = spec.build.refine_card(spec.card, params)
+    return PreparedRun(job, spec, dataset, params, card, config, folder)
 
 
 def _check_buildable(spec: PredictorSpec, params: dict[str, Any], seed: int, dataset: Dataset) -> None:
@@ -115,18 +125,20 @@ def plan(jobs: Iterable[Job], settings: Settings) -> list[PreparedRun]:
         if job.seed < 0:
             raise ConfigError(f"seed {job.seed!r}: expected a whole number from 0 up")
         run = prepare(job, settings)
-        key = run.folder.with_name(run.config.config_id) if run.spec.card.deterministic else run.folder
+        key = run.folder.with_name(run.config.config_id) if run.card.deterministic else run.folder
         runs.setdefault(key, run)
     return list(runs.values())
 
 
 def code_sha256(build: type[Predictor]) -> str:
-    """Returns the SHA-256 of the source files that define a predictor and its base predictors; '' if there are none."""
-    code = b""
-    for cls in build.__mro__:
-        if issubclass(cls, Predictor) and cls is not Predictor:
-            path = inspect.getsourcefile(cls)
-            code += Path(path).read_bytes() if path and Path(path).is_file() else b""
+    """Returns the SHA-256 of the source files that a predictor's answers depend on; '' if there are none.
+
+    They are those that define it and its base predictors, and its `code_modules`.
+    """
+    classes = [cls for cls in build.__mro__ if issubclass(cls, Predictor) and cls is not Predictor]
+    modules = [importlib.import_module(name) for name in build.code_modules]
+    paths = [inspect.getsourcefile(cls) for cls in classes] + [module.__file__ for module in modules]
+    code = b"".join(Path(path).read_bytes() for path in paths if path and Path(path).is_file())
     return sha256_of(code) if code else ""
 
 

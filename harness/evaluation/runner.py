@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+import inspect
+import itertools
 import shutil
 import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from harness.errors import HarnessError, StoreError
+from harness.errors import CallsStoppedError, HarnessError, PredictionError, StoreError
 from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
 from harness.predictors import Predictor
 from harness.predictors.answers import check_answers
 from harness.predictors.build import build_predictor
-from harness.schema import STATUSES, Dialogue, Prediction
+from harness.schema import STATUSES, Dialogue
 from harness.schema.run import Manifest, RunOutcome, RunStatus
 from harness.store import StoredRun, provenance
 from harness.store.atomic import locked, sha256_of, write_atomic
-from harness.store.layout import DIALOGUES, ERROR, FITTED, LOCK, LOG, MANIFEST, PREDICTIONS
+from harness.store.generations import encode_generations
+from harness.store.layout import DIALOGUES, ERROR, FITTED, GENERATIONS, LOCK, LOG, MANIFEST, PREDICTIONS
 from harness.store.predictions import encode_dialogues, encode_predictions, tabulate_dialogues
 from harness.store.run_log import RunLog
 from harness.store.run_store import encode_manifest, read_manifest
 
 BATCH_DIALOGUES = 16
-"""Dialogues handed at once to a predictor that has its own `predict_batch`; others get one after another.
+"""Dialogues handed at once to a predictor whose `predict_batch` returns a list; others get one after another.
 
-It is the work in flight that a killed process repeats at most."""
+It is the work in flight that a killed process repeats at most. A `predict_batch` that yields gets all at once: what it
+has yielded for a dialogue is kept before it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,12 @@ def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutc
             # What a predictor prints is not the answer of the command.
             with locked(run.folder / LOCK), redirect_stdout(sys.stderr):
                 if settings.rerun and _is_sealed(run.folder):
-                    _make_again(run, report)
+                    _make_again(run, settings, report)
                 elif not _is_sealed(run.folder):  # else another process has sealed it meanwhile
-                    _make(run, run.folder, report)
+                    _make(run, settings, run.folder, report)
                 _remove_traces(run.folder)
+    except CallsStoppedError as error:
+        status, detail = "incomplete", str(error)
     except HarnessError as error:
         status, detail = "failed", str(error)
     except (Exception, SystemExit) as error:  # the predictor is foreign code: anything may come out of it
@@ -81,7 +87,7 @@ def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutc
     )  # fmt: skip
 
 
-def _make(run: PreparedRun, folder: Path, report: Report) -> None:
+def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) -> None:
     """Does what the log in a folder does not have yet, then seals there."""
     split = run.split
     dialogues = [d for d in split.dialogues if d.labelled()]
@@ -94,24 +100,26 @@ def _make(run: PreparedRun, folder: Path, report: Report) -> None:
         todo = [d for d in dialogues if d.id not in log.content.predictions]
         if todo:
             report(Progress("fit", 0, len(dialogues)))
-            predictor = _ready_predictor(run, folder, log)
-            for batch in _chunks(todo, type(predictor)):
+        predictor = _ready_predictor(run, settings, folder, log, learn=bool(todo))
+        for batch in _chunks(todo, type(predictor)):
+            report(Progress("predict", len(log.content.predictions), len(dialogues)))
+            for _ in _predict(predictor, batch, run, log):
                 report(Progress("predict", len(log.content.predictions), len(dialogues)))
-                _predict(predictor, batch, run, log)
         report(Progress("predict", len(dialogues), len(dialogues)))
-        _seal(run, folder, log)
+        _seal(run, folder, log, predictor.facts())
     finally:
         log.close()
 
 
-def _make_again(run: PreparedRun, report: Report) -> None:
+def _make_again(run: PreparedRun, settings: Settings, report: Report) -> None:
     """Makes a sealed run once more beside itself, and takes its place only when it is whole."""
     folder = run.folder.with_name(f"{run.folder.name}.rerun")
     folder.mkdir(exist_ok=True)
-    _make(run, folder, report)
+    _make(run, settings, folder, report)
     (run.folder / MANIFEST).unlink()
-    for name in (PREDICTIONS, DIALOGUES, MANIFEST):  # the manifest last: it seals
-        (folder / name).replace(run.folder / name)
+    for name in (PREDICTIONS, DIALOGUES, GENERATIONS, MANIFEST):  # the manifest last: it seals
+        if (folder / name).exists():
+            (folder / name).replace(run.folder / name)
     shutil.rmtree(folder)
 
 
@@ -124,10 +132,11 @@ def _check_log(dialogues: Sequence[Dialogue], log: RunLog) -> None:
             raise StoreError(f"the log of dialogue {dialogue.id!r} is corrupt; delete {log.path} and run again")
 
 
-def _ready_predictor(run: PreparedRun, folder: Path, log: RunLog) -> Predictor:
-    """Returns the predictor, having learned: restored from an earlier session if it can be."""
+def _ready_predictor(run: PreparedRun, settings: Settings, folder: Path, log: RunLog, learn: bool) -> Predictor:
+    """Returns the predictor, having learned if it shall: restored from an earlier session if it can be."""
     predictor = build_predictor(run.spec, run.params, run.job.seed)
-    if type(predictor).fit is Predictor.fit:
+    predictor.use(settings.calls)
+    if not learn or type(predictor).fit is Predictor.fit:
         return predictor
     fitted = folder / FITTED
     if fitted.is_dir() and predictor.can_resume():
@@ -150,22 +159,35 @@ def _save(predictor: Predictor, folder: Path) -> None:
     temporary.rename(folder)
 
 
-def _predict(predictor: Predictor, batch: Sequence[Dialogue], run: PreparedRun, log: RunLog) -> None:
-    """Asks for the predictions of some dialogues and keeps them."""
-    label_set = run.split.label_set
-    views = [view for dialogue in batch for view in dialogue.views(run.spec.card.context, label_set)]
+def _predict(predictor: Predictor, batch: Sequence[Dialogue], run: PreparedRun, log: RunLog) -> Iterator[None]:
+    """Asks for the predictions of some dialogues; yields after each dialogue that is answered and kept."""
+    views_of = {d.id: tuple(d.views(run.card.context, run.split.label_set)) for d in batch}
+    views = [view for own in views_of.values() for view in own]
     begin = time.perf_counter()
-    answers = [list(answer) for answer in predictor.predict_batch(views)]
-    seconds = round((time.perf_counter() - begin) / len(batch), 6)
-    by_dialogue: dict[str, list[Prediction]] = {dialogue.id: [] for dialogue in batch}
-    check_answers(views, answers)
-    for view, answer in zip(views, answers, strict=True):
-        by_dialogue[view.dialogue_id] += answer
-    for dialogue_id, predictions in by_dialogue.items():
-        log.predicted(dialogue_id, predictions, seconds)
+    given = predictor.predict_batch(views)
+    if not isinstance(given, Iterator):
+        given = [list(answer) for answer in given]
+        check_answers(views, given)
+    answers = iter(given)
+    try:
+        for dialogue_id, own in views_of.items():
+            answer = [list(predictions) for predictions in itertools.islice(answers, len(own))]
+            check_answers(own, answer)
+            log.predicted(dialogue_id, [p for predictions in answer for p in predictions], _seconds_since(begin))
+            begin = time.perf_counter()
+            yield
+        if next(answers, None) is not None:
+            raise PredictionError(f"predict_batch yielded more answers than the {len(views)} views it got")
+    finally:
+        if isinstance(answers, Generator):  # calls under way end with the run, whatever ends it
+            answers.close()
 
 
-def _seal(run: PreparedRun, folder: Path, log: RunLog) -> None:
+def _seconds_since(begin: float) -> float:
+    return round(time.perf_counter() - begin, 6)
+
+
+def _seal(run: PreparedRun, folder: Path, log: RunLog, facts: Mapping[str, Any]) -> None:
     """Writes tables, then the manifest with their hashes."""
     content, split = log.content, run.split
     predictions = {p.utterance_id: p for answer in content.predictions.values() for p in answer}
@@ -173,6 +195,8 @@ def _seal(run: PreparedRun, folder: Path, log: RunLog) -> None:
         PREDICTIONS: encode_predictions(split, predictions),
         DIALOGUES: encode_dialogues(tabulate_dialogues(split, predictions)),
     }
+    if any(prediction.generation for prediction in predictions.values()):
+        files[GENERATIONS] = encode_generations(predictions.values())
     for name, data in files.items():
         write_atomic(folder / name, data)
     statuses = Counter(p.status for p in predictions.values())
@@ -180,7 +204,7 @@ def _seal(run: PreparedRun, folder: Path, log: RunLog) -> None:
         format=1,
         run_id=run.config.run_id,
         seed=run.config.seed,
-        predictor=run.predictor_record(),
+        predictor=run.predictor_record(facts),
         data=run.data_record(),
         statuses={status: statuses[status] for status in STATUSES},
         versions=provenance.versions(),
@@ -220,6 +244,9 @@ def _remove_traces(folder: Path) -> None:
 
 
 def _chunks(dialogues: Sequence[Dialogue], build: type[Predictor]) -> Iterator[Sequence[Dialogue]]:
-    size = 1 if build.predict_batch is Predictor.predict_batch else BATCH_DIALOGUES
+    if inspect.isgeneratorfunction(build.predict_batch):
+        size = max(1, len(dialogues))
+    else:
+        size = 1 if build.predict_batch is Predictor.predict_batch else BATCH_DIALOGUES
     for start in range(0, len(dialogues), size):
         yield dialogues[start : start + size]

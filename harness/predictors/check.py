@@ -109,7 +109,7 @@ def _repetition(trial: Trial) -> str | None:
 
 
 def _determinism(trial: Trial) -> str | None:
-    if not trial.spec.card.deterministic:
+    if not trial.card.deterministic:
         return None
     return compare_sessions(trial.session, trial.ask(trial.train(SEED + 1), trial.dialogues()))
 
@@ -129,7 +129,7 @@ def _context(trial: Trial) -> str | None:
         "past": [lambda i, n: i < (n + 1) // 2],
         "full": [],
     }
-    for keep in allowed[trial.spec.card.context]:
+    for keep in allowed[trial.card.context]:
         fault = compare_sessions(trial.session, trial.ask(trial.train(), trial.altered(keep)), trial.kept(keep))
         if fault is not None:
             return f"{fault}, after an utterance that the card hides was altered"
@@ -143,7 +143,7 @@ def _order(trial: Trial) -> str | None:
     dialogues = trial.dialogues()  # named, so that gold is in memory as in the session to compare with
     views = trial.views(dialogues)
     shuffled = [views[i] for i in np.random.default_rng(SEED).permutation(len(views))]
-    fault = compare_answers(trial.session.together, trial.subject.predict_batch(shuffled))
+    fault = compare_answers(trial.session.together, list(trial.subject.predict_batch(shuffled)))
     return None if fault is None else f"{fault}, when the views come in another order"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from harness.data import Split
 from harness.errors import ConfigError
+from harness.llm.calls import CallSettings
 from harness.predictors.card import PredictorCard
 from harness.registry import Registry, origin_of
 from harness.schema import DialogueView, Prediction
@@ -22,6 +23,9 @@ class Predictor:
     parameters: load weights in `fit`, or when the first prediction is asked for.
     """
 
+    code_modules: ClassVar[tuple[str, ...]] = ()
+    """Modules beside its own whose code its predictions depend on; a run is not taken up again once they changed."""
+
     def fit(self, train: Split, dev: Split) -> None:
         """Learns from the training split; the dev split is for choosing epochs and settings. Default: nothing.
 
@@ -30,10 +34,13 @@ class Predictor:
 
     def predict(self, dialogue: DialogueView) -> list[Prediction]:
         """Returns one prediction per target of the view, in order."""
-        return list(self.predict_batch([dialogue])[0])
+        return list(next(iter(self.predict_batch([dialogue]))))
 
-    def predict_batch(self, dialogues: Sequence[DialogueView]) -> Sequence[Sequence[Prediction]]:
-        """Returns the predictions of several views; each must not depend on the others. Default: one by one."""
+    def predict_batch(self, dialogues: Sequence[DialogueView]) -> Iterable[Sequence[Prediction]]:
+        """Returns the predictions of several views, in order; each must not depend on the others. Default: one by one.
+
+        A method that yields them is asked about all views at once, and each answer is kept as it comes.
+        """
         return [self.predict(dialogue) for dialogue in dialogues]
 
     def save(self, folder: Path) -> None:
@@ -41,6 +48,23 @@ class Predictor:
 
     def load(self, folder: Path) -> None:
         """Restores what `save` wrote; called instead of `fit`."""
+
+    def use(self, calls: CallSettings) -> None:
+        """Takes how calls to language models are to be made in this session, before anything else. Default: nothing."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """Returns what the manifest should say of this instance once it has predicted, as JSON values."""
+        return {}
+
+    @classmethod
+    def identify(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns parameters as runs are named and stored by them: no path of a machine. Default: as they are."""
+        return dict(params)
+
+    @classmethod
+    def refine_card(cls, card: PredictorCard, params: Mapping[str, Any]) -> PredictorCard:
+        """Returns the declaration under these parameters, such as less context or nothing drawn. Default: the same."""
+        return card
 
     @classmethod
     def can_resume(cls) -> bool:

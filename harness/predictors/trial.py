@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle
+from pathlib import Path
 
 from harness.data import load_dataset
+from harness.llm.calls import CallSettings
 from harness.predictors.answers import Answers
-from harness.predictors.build import build_predictor
+from harness.predictors.build import build_predictor, resolve_params
+from harness.predictors.card import PredictorCard
 from harness.predictors.predictor import Predictor, PredictorSpec
 from harness.schema import Dialogue, DialogueView, Utterance
 
@@ -53,9 +56,16 @@ class Trial:
         self.label_set = test.label_set
         self.gold: dict[str, str] = dict(test.gold)
 
+    @cached_property
+    def card(self) -> PredictorCard:
+        """The declaration under these parameters."""
+        return self.spec.build.refine_card(self.spec.card, resolve_params(self.spec, self.params))
+
     def build(self, seed: int = SEED) -> Predictor:
         """Returns a new instance that has learned nothing."""
-        return build_predictor(self.spec, self.params, seed)
+        predictor = build_predictor(self.spec, self.params, seed)
+        predictor.use(CallSettings(cache=Path(":memory:")))  # each instance has to answer for itself
+        return predictor
 
     def train(self, seed: int = SEED) -> Predictor:
         """Returns a new instance that has learned from the sample."""
@@ -98,12 +108,12 @@ class Trial:
 
     def views(self, dialogues: Iterable[Dialogue]) -> list[DialogueView]:
         """Returns what the predictor may see by its card."""
-        return [view for d in dialogues for view in d.views(self.spec.card.context, self.label_set)]
+        return [view for d in dialogues for view in d.views(self.card.context, self.label_set)]
 
     def ask(self, predictor: Predictor, dialogues: Sequence[Dialogue]) -> Session:
         """Returns the answers of an instance, while the gold labels of these very dialogues are in memory."""
         views = self.views(dialogues)
-        return Session(predictor.predict_batch(views), [predictor.predict(view) for view in reversed(views)])
+        return Session(list(predictor.predict_batch(views)), [predictor.predict(view) for view in reversed(views)])
 
 
 def compare_sessions(before: Session, after: Session, ids: Sequence[str] | None = None) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from harness.errors import PredictionError
+from harness.schema.generation import Generation
 
 Status = Literal["ok", "unparsed", "refused", "truncated", "failed"]
 """How an answer ended. Everything but "ok" has no label and counts as wrong."""
@@ -31,6 +32,8 @@ class Prediction:
     """Probability per label of the set, non-negative, summing to 1 within 1e-3; None if the predictor has none."""
     status: Status = "ok"
     """How the answer ended."""
+    generation: Generation | None = None
+    """How a language model came to it; None for other predictors."""
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:

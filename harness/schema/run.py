@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 RunStatus = Literal["done", "skipped", "incomplete", "failed"]
@@ -74,6 +74,8 @@ class PredictorRecord:
     """Those whose value is not the default: they tell rows of one predictor apart."""
     code_sha256: str
     """Of the source file that defines it; '' if there is none."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What it says of itself once it has predicted: model revision, template and its hash, exemplars, usage, ..."""
 
     @property
     def label(self) -> str:

@@ -1,6 +1,7 @@
 """The paths under `results/`; no other module knows them.
 
-results/runs/<dataset>/<split>/<predictor>/<run_id>/{manifest.json, predictions.parquet, dialogues.parquet}
+results/runs/<dataset>/<split>/<predictor>/<run_id>/{manifest.json, predictions.parquet, dialogues.parquet};
+    and generations.parquet if a language model made it
 results/leaderboards/<board>/{board.toml, leaderboard.json, leaderboard.md, leaderboard.csv, leaderboard.tex}
 results/benchmarks/<name>.json
 """
@@ -19,6 +20,7 @@ RUN_ID = re.compile(r"seed\d+-[0-9a-f]{8}")
 MANIFEST = "manifest.json"
 PREDICTIONS = "predictions.parquet"
 DIALOGUES = "dialogues.parquet"
+GENERATIONS = "generations.parquet"
 LOG = "run.log.jsonl"
 """Append-only while a run is not sealed."""
 LOCK = "lock"

@@ -17,7 +17,6 @@ dialogues.parquet, one row per dialogue in the order of the split:
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -28,6 +27,7 @@ import numpy as np
 from harness.data import Split
 from harness.metrics import DialogueCalibration, DialogueConfusion, tally, tally_calibration
 from harness.schema import Prediction
+from harness.store.parquet import from_parquet, to_parquet
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ def encode_predictions(split: Split, predictions: Mapping[str, Prediction]) -> b
             "scores": pa.array([_score_row(p, labels) for _, p in rows], pa.list_(pa.float32(), len(labels))),
         }
     )
-    return _to_parquet(table)
+    return to_parquet(table)
 
 
 def decode_predictions(content: bytes, labels: Sequence[str]) -> dict[str, Prediction]:
@@ -69,7 +69,7 @@ def decode_predictions(content: bytes, labels: Sequence[str]) -> dict[str, Predi
             None if row["scores"] is None else dict(zip(labels, row["scores"], strict=True)),
             row["status"],
         )
-        for row in _from_parquet(content).to_pylist()
+        for row in from_parquet(content).to_pylist()
     }
 
 
@@ -106,12 +106,12 @@ def encode_dialogues(table: DialogueTable) -> bytes:
         for field in fields(table.calibration):
             values = getattr(table.calibration, field.name)
             columns[field.name] = _fixed_lists(values, np.float64) if values.ndim == 2 else pa.array(values)
-    return _to_parquet(pa.table(columns))
+    return to_parquet(pa.table(columns))
 
 
 def decode_dialogues(content: bytes, labels: tuple[str, ...]) -> DialogueTable:
     """Returns the counts of a dialogues.parquet."""
-    table = _from_parquet(content)
+    table = from_parquet(content)
     n_labels = len(labels)
     counts = _matrix(table["confusion"].combine_chunks()).astype(np.int64).reshape(-1, n_labels, n_labels + 1)
     calibration = None
@@ -139,19 +139,3 @@ def _matrix(array: Any) -> np.ndarray[Any, Any]:
 def _vector(array: Any) -> np.ndarray[Any, Any]:
     """Returns a numeric Arrow array as numpy, without `to_numpy`, which would import pandas."""
     return np.asarray(np.from_dlpack(array))
-
-
-def _to_parquet(table: Any) -> bytes:
-    import pyarrow.parquet as pq
-
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", compression_level=9)
-    return buffer.getvalue()
-
-
-def _from_parquet(content: bytes) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    # One thread: a pool that is still starting when a short command ends aborts the process.
-    return pq.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)

@@ -2,8 +2,8 @@
 
 One JSON object a line: first {"config_id": ..., "made_with": {"code": ..., ...}, "started": ...}; then
 {"fit_seconds": ...} once the predictor has learned; then for each dialogue {"dialogue_id": ..., "seconds": ...,
-"predictions": [[utterance_id, label, status, scores or null], ...]}. A session that takes up the run adds
-{"session": n}. A process killed while writing leaves half a line: it is cut off.
+"predictions": [[utterance_id, label, status, scores or null, generation or null], ...]}. A session that takes up the
+run adds {"session": n}. A process killed while writing leaves half a line: it is cut off.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from harness.errors import PredictionError, StoreError
-from harness.schema import Prediction
+from harness.schema import Generation, Prediction
 
 
 @dataclass(slots=True)
@@ -70,7 +70,10 @@ class RunLog:
         """Keeps the predictions of one dialogue."""
         self.content.predictions[dialogue_id] = list(predictions)
         self.content.predict_seconds += seconds
-        rows = [[p.utterance_id, p.label, p.status, _plain(p.scores)] for p in predictions]
+        rows = [
+            [p.utterance_id, p.label, p.status, _plain(p.scores), asdict(p.generation) if p.generation else None]
+            for p in predictions
+        ]
         self._append({"dialogue_id": dialogue_id, "seconds": seconds, "predictions": rows})
 
     def close(self) -> None:
@@ -113,9 +116,15 @@ class RunLog:
         elif "fit_seconds" in record:
             self.content.fit_seconds += record["fit_seconds"]
         else:
-            rows = [Prediction(u, label, scores, status) for u, label, status, scores in record["predictions"]]
-            self.content.predictions[record["dialogue_id"]] = rows
+            self.content.predictions[record["dialogue_id"]] = [_prediction(row) for row in record["predictions"]]
             self.content.predict_seconds += record["seconds"]
+
+
+def _prediction(row: Sequence[Any]) -> Prediction:
+    """Returns the prediction of a row of the log."""
+    utterance_id, label, status, scores, made = row
+    generation = None if made is None else Generation(**{**made, "exemplars": tuple(made["exemplars"])})
+    return Prediction(utterance_id, label, scores, status, generation)
 
 
 def _plain(scores: Mapping[str, float] | None) -> dict[str, float] | None:

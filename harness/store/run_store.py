@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StoreError, UnknownNameError
-from harness.schema import Prediction
+from harness.schema import Generation, Prediction
 from harness.schema.run import Manifest, RunConfig
 from harness.store.atomic import sha256_of
-from harness.store.layout import DIALOGUES, MANIFEST, PREDICTIONS, RUN_ID, Layout
+from harness.store.generations import decode_generations
+from harness.store.layout import DIALOGUES, GENERATIONS, MANIFEST, PREDICTIONS, RUN_ID, Layout
 from harness.store.predictions import DialogueTable, decode_dialogues, decode_predictions
 
 
@@ -31,6 +32,13 @@ class StoredRun:
             StoreError: the file is missing, or is not the one that was sealed.
         """
         return decode_predictions(self._read(PREDICTIONS), self.manifest.data.labels)
+
+    def generations(self) -> dict[str, Generation]:
+        """Returns how a language model came to its answers, by utterance id; empty for other predictors.
+
+        Raises as `predictions` does.
+        """
+        return decode_generations(self._read(GENERATIONS)) if GENERATIONS in self.manifest.files else {}
 
     def dialogues(self) -> DialogueTable:
         """Returns the counts by dialogue; raises as `predictions` does."""
