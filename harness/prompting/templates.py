@@ -2,7 +2,7 @@
 
 One file is one wording, for chat models and for plain ones: `{{ role("user") }}` begins a message, and `Prompt.text`
 joins messages for a model without roles. The marker that `role` writes holds a control character, and no `Line` and no
-label can hold one: whatever a corpus says, it opens no message. prompts/templates/README.md says what a template may use.
+label can hold one: whatever a corpus says, it opens no message. What a template may use: prompts/templates/README.md.
 """
 
 from __future__ import annotations

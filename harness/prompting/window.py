@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, get_args
 
 from harness.errors import ConfigError
-from harness.schema import DialogueView
+from harness.schema import DialogueView, UtteranceView
 
 Speakers = Literal["names", "masked", "none"]
 """Names as released; 'Speaker A', 'Speaker B', ... in order of appearance; or no speaker at all."""
@@ -101,22 +102,26 @@ class Window:
                 f"window: n_tokens={self.n_tokens} needs a tokenizer, which this back end lacks; "
                 "give n_utterances instead"
             )
-        names = self._names(view)
-        lines = [Line(name, u.text, videos.get(u.id)) for name, u in zip(names, view.utterances, strict=True)]
-        budget = _Budget(self.n_tokens, count_tokens)
-        before = budget.take(reversed(lines[:position]), self.n_utterances)
-        after = budget.take(lines[position + 1 :], self.n_utterances) if self.future else []
-        return Scene(tuple(reversed(before)), lines[position], tuple(after))
+        show = self._naming(view)
 
-    def _names(self, view: DialogueView) -> list[str | None]:
-        """The speaker of each utterance as shown; a mask depends on no later utterance."""
+        def line(i: int) -> Line:
+            utterance = view.utterances[i]
+            return Line(show(utterance), utterance.text, videos.get(utterance.id))
+
+        budget = _Budget(self.n_tokens, count_tokens)
+        before = budget.take(map(line, range(position - 1, -1, -1)), self.n_utterances)
+        later = range(position + 1, len(view.utterances) if self.future else 0)
+        return Scene(tuple(reversed(before)), line(position), tuple(budget.take(map(line, later), self.n_utterances)))
+
+    def _naming(self, view: DialogueView) -> Callable[[UtteranceView], str | None]:
+        """How the speaker of an utterance is shown; a mask depends on no later utterance."""
         if self.speakers == "none":
-            return [None] * len(view.utterances)
+            return lambda utterance: None
         if self.speakers == "names":
-            return [u.speaker or None for u in view.utterances]
-        everybody = dict.fromkeys(name for u in view.utterances for name in u.speakers)
+            return lambda utterance: utterance.speaker or None
+        everybody = dict.fromkeys(name for utterance in view.utterances for name in utterance.speakers)
         masks = {name: f"Speaker {_letters(i)}" for i, name in enumerate(everybody)}
-        return [" & ".join(masks[name] for name in u.speakers) or None for u in view.utterances]
+        return lambda utterance: " & ".join(masks[name] for name in utterance.speakers) or None
 
 
 class _Budget:
@@ -128,9 +133,7 @@ class _Budget:
     def take(self, lines: Iterable[Line], n_lines: int | None) -> list[Line]:
         """Returns the first lines that fit; the first one that does not ends them, so that there is no gap."""
         taken: list[Line] = []
-        for line in lines:
-            if n_lines is not None and len(taken) == n_lines:
-                break
+        for line in islice(lines, n_lines):
             if self.left is not None and self.count is not None:
                 cost = self.count(str(line))
                 if cost > self.left:
