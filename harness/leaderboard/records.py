@@ -117,6 +117,7 @@ def make_header(
     """Returns what the entries of a dataset share; `run` is any of theirs."""
     data = run.manifest.data
     contexts = sorted({str(s.runs[0].manifest.predictor.card["context"]) for s in systems})
+    answers = sorted({str(f["answers"]) for s in systems if "answers" in (f := s.runs[0].manifest.predictor.facts)})
     seeds = sorted({len(s.runs) for s in systems if not s.deterministic}) or [1]
     signature = "|".join(
         (
@@ -126,6 +127,7 @@ def make_header(
             f"n:{result.n_utterances}/{data.n_dialogues}",
             f"labels:{len(data.labels)}",
             f"ctx:{','.join(contexts)}",
+            *([f"answers:{','.join(answers)}"] if answers else []),
             "unparsed:wrong",
             f"scope:{result.scope}",
             f"unit:{spec.unit}",
@@ -149,7 +151,7 @@ def make_header(
         effective_clusters=result.effective_clusters,
         **_power(result),
         signature=signature,
-        warnings=(*data.notes, *result.warnings),
+        warnings=(*data.notes, *spec.notes, *result.warnings),
     )
 
 

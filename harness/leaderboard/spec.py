@@ -14,6 +14,7 @@ alpha = 0.05
 n_resamples = 10000
 seed = 0                         # of the resampling
 other_runs = true                # rank every other stored run of these datasets too
+notes = ["..."]                  # printed under the table
 
 [[predictors]]
 name = "tfidf-svm"
@@ -62,6 +63,7 @@ class BoardSpec(BaseModel):
     n_resamples: int = Field(default=10_000, ge=100)
     seed: int = Field(default=0, ge=0)
     other_runs: bool = False
+    notes: tuple[str, ...] = ()
     predictors: tuple[PredictorEntry, ...] = ()
 
     @field_validator("datasets")

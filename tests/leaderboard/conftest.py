@@ -22,6 +22,8 @@ class Guesses(Predictor):
     """Is right with a given probability, seed by seed; it knows gold from a file that a real predictor never sees."""
 
     gold: dict[str, str]
+    answers: str | None = None
+    """How it says that it reads answers."""
 
     def __init__(self, skill: float = 0.5, seed: int = 0) -> None:
         self.skill, self.seed = skill, seed
@@ -35,6 +37,9 @@ class Guesses(Predictor):
             label = self.gold[utterance.id] if right else labels[int(rng.integers(len(labels)))]
             predictions.append(Prediction(utterance.id, label))
         return predictions
+
+    def facts(self) -> dict[str, str]:
+        return {} if self.answers is None else {"answers": self.answers}
 
 
 @pytest.fixture
@@ -53,11 +58,11 @@ def make_runs(settings: Settings, predictors: None) -> MakeRuns:
     from harness.data import load_dataset
     from harness.predictors import PREDICTORS
 
-    def make(name: str, skill: float, seeds: Sequence[int] = (0, 1, 2)) -> list[Path]:
+    def make(name: str, skill: float, seeds: Sequence[int] = (0, 1, 2), answers: str | None = None) -> list[Path]:
         test = load_dataset("toy", settings.data_dir).split("test")
         full = f"lab/{name}"
         if full not in PREDICTORS:
-            cls = type(f"Guesses_{name}", (Guesses,), {"gold": dict(test.gold)})
+            cls = type(f"Guesses_{name}", (Guesses,), {"gold": dict(test.gold), "answers": answers})
             register_predictor(full, card=PredictorCard(family="test", deterministic=len(seeds) == 1))(cls)
         paths = []
         for seed in seeds:

@@ -138,6 +138,20 @@ def test_the_signature_says_what_two_tables_must_share(make_runs: MakeRuns, stor
     assert (parts["scope"], parts["test"], parts["adj"], parts["seeds"]) == ("procedure", "satterthwaite", "holm", "3")
 
 
+def test_the_signature_names_how_answers_of_language_models_are_read(make_runs: MakeRuns, store: RunStore) -> None:
+    make_runs("classic", 0.9)
+    assert "answers:" not in build_leaderboard("toy", SPEC, store).signature
+    make_runs("likely", 0.5, answers="choice:pmi")
+    make_runs("written", 0.5, answers="generate")
+    assert "|answers:choice:pmi,generate|" in build_leaderboard("toy", SPEC, store).signature
+
+
+def test_notes_of_the_specification_stand_under_the_table(make_runs: MakeRuns, store: RunStore) -> None:
+    make_runs("good", 0.9)
+    board = build_leaderboard("toy", SPEC.model_copy(update={"notes": ("Random weights.",)}), store)
+    assert "Random weights." in board.datasets[0].warnings
+
+
 def test_checkpoint_scope_compares_one_run_a_row(make_runs: MakeRuns, store: RunStore) -> None:
     make_runs("good", 0.9)
     make_runs("bad", 0.2)
