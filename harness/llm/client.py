@@ -1,0 +1,268 @@
+"""Answers to requests, in order: from the response store where it has them, else from a back end within a budget.
+
+Knows no dialogue and no provider. Every answer is in the store before it is handed on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from harness.errors import CallsStoppedError, ConfigError, ModelError
+from harness.llm.backend import Backend
+from harness.llm.budget import Budget, Usage, session_budget
+from harness.llm.cache import ResponseCache, request_key
+from harness.llm.cache_file import default_path
+from harness.llm.calls import CallSettings
+from harness.llm.prices import Price, find_price
+from harness.llm.request import Request, Response
+
+CHUNK = 4096
+"""Requests that are taken, looked up and asked together; what memory holds at once."""
+
+BYTES_PER_TOKEN = 4
+"""Of UTF-8, where there is no tokenizer: about right for English. Source: OpenAI's help page on counting tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A request and what came back."""
+
+    request: Request
+    key: str
+    """Under which the response is stored."""
+    rendered_sha256: str
+    """SHA-256 of what the model read, 64 hex digits."""
+    response: Response
+    cached: bool
+    """Whether nobody was asked: it was stored, or an equal request came earlier."""
+    usd: float | None
+    """US dollars spent on it now: 0 where cached; None where no price or no token count is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What requests would cost, if every call worked at once."""
+
+    n_requests: int
+    n_cached: int
+    """Answered from the store, or by an earlier equal request."""
+    n_prompt_tokens: int
+    """Of the others."""
+    n_completion_tokens_max: int
+    """The token limit of each of the others, summed."""
+    approximate: bool
+    """Whether prompt tokens were guessed from the length of the text."""
+    usd_low: float | None
+    """US dollars if every answer is one token; None: no price is known."""
+    usd_high: float | None
+    """US dollars if every answer is as long as it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request with its key."""
+
+    request: Request
+    rendered: str
+    key: str
+    fields: dict[str, Any]
+
+
+class Client:
+    """Asks a back end what the response store does not have.
+
+    Raises:
+        ConfigError: a limit in dollars where no price is known.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        calls: CallSettings,
+        cache: ResponseCache | None = None,
+        price: Price | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        """Nothing is called, opened or made yet.
+
+        Args:
+            backend: who answers.
+            calls: pace and limits.
+            cache: the response store; None: the file that `calls` names, else the user's own.
+            price: of the model; None: that of the price tables, if they have it.
+            budget: limits; None: those of the session, shared by all clients that are given this very `calls`.
+        """
+        self._backend = backend
+        self._cache = cache or ResponseCache(calls.cache or default_path())
+        self._identity = dict(backend.identity())
+        self._model = str(self._identity.get("model", ""))
+        self._price = price or find_price(self._model, calls)
+        self._budget = budget or session_budget(calls)
+        if self._price is None and self._budget.max_cost is not None:
+            raise ConfigError(
+                f"--max-cost {self._budget.max_cost!r}: no price is known for model {self._model!r}; "
+                "give --prices FILE or use --max-tokens-total"
+            )
+
+    def answer(self, requests: Iterable[Request]) -> Iterator[Answer]:
+        """Yields one answer per request, in their order, each as soon as it and all before it are there.
+
+        Equal requests are asked once. Close the iterator to stop early: what has arrived by then is stored.
+
+        Raises:
+            CallsStoppedError: the budget does not allow the next request, or nobody answers any more.
+            ModelError: the model cannot be loaded or called.
+            StoreError: the response store cannot be read or written.
+        """
+        taken = iter(requests)
+        while chunk := [self._name(request) for request in islice(taken, CHUNK)]:
+            yield from self._answer_chunk(chunk)
+
+    def estimate(self, requests: Iterable[Request]) -> Estimate:
+        """Returns what requests would cost; calls nobody and writes nothing.
+
+        Raises:
+            StoreError: the response store cannot be read.
+        """
+        n_requests = n_new = n_prompt = n_completion = 0
+        exact = True
+        seen: set[str] = set()
+        taken = iter(requests)
+        while chunk := [self._name(request) for request in islice(taken, CHUNK)]:
+            n_requests += len(chunk)
+            seen |= self._cache.get_many({asked.key for asked in chunk}).keys()
+            for asked in chunk:
+                if asked.key not in seen:
+                    seen.add(asked.key)
+                    n_new += 1
+                    n_counted, counted = self._count_tokens(asked)
+                    n_prompt += n_counted
+                    n_completion += _longest_answer(asked.request)
+                    exact &= counted
+        price = self._price
+        return Estimate(
+            n_requests, n_requests - n_new, n_prompt, n_completion, not exact,
+            price.usd(n_prompt, n_new) if price else None, price.usd(n_prompt, n_completion) if price else None,
+        )  # fmt: skip
+
+    def key_fields(self, request: Request) -> dict[str, Any]:
+        """Returns what the key of a request is made of, to look for it with `ResponseCache.explain_miss`."""
+        return self._name(request).fields
+
+    def close(self) -> None:
+        """Lets go of the back end and of the store."""
+        self._backend.close()
+        self._cache.close()
+
+    def _name(self, request: Request) -> _Asked:
+        rendered = self._backend.render(request.prompt)
+        return _Asked(request, rendered, *request_key(self._identity, request, rendered))
+
+    def _answer_chunk(self, chunk: Sequence[_Asked]) -> Iterator[Answer]:
+        known = self._cache.get_many({asked.key for asked in chunk})
+        missing = {asked.key: asked for asked in chunk if asked.key not in known}
+        spent: dict[str, float | None] = {}
+        with closing(self._ask(list(missing.values()))) as arrivals:
+            for asked in chunk:
+                while asked.key not in known:
+                    key, known[key], spent[key] = next(arrivals)
+                cached = asked.key not in spent
+                usd = spent.pop(asked.key, 0.0)
+                yield Answer(asked.request, asked.key, _sha256(asked.rendered), known[asked.key], cached, usd)
+
+    def _ask(self, missing: Sequence[_Asked]) -> Generator[tuple[str, Response, float | None]]:
+        """Yields (key, response, US dollars) as answers arrive, each stored before.
+
+        What a request may use at most is more than what it uses: where the budget seems exhausted only by what is in
+        flight, there is another round. It is exhausted when it does not allow a request with nothing in flight.
+        """
+        if missing:
+            self._cache.prepare()
+        n_answered = 0
+        while n_answered < len(missing):
+            n_before = n_answered
+            with closing(self._ask_round(missing[n_before:])) as arrivals:
+                for asked, response, usd in arrivals:
+                    n_answered += 1
+                    self._cache.put(asked.key, asked.fields, response, usd, self._model)
+                    yield asked.key, response, usd
+            if n_answered == n_before:
+                raise CallsStoppedError(
+                    f"stopped at the limit: {self._budget.describe()}, and the next request may go beyond it; give a "
+                    "larger limit and repeat the command: what was answered is stored and not asked again"
+                )
+
+    def _ask_round(self, missing: Sequence[_Asked]) -> Generator[tuple[_Asked, Response, float | None]]:
+        in_flight: dict[int, tuple[_Asked, Usage]] = {}
+        try:
+            with closing(_each(self._backend.answer(self._feed(missing, in_flight)))) as replies:
+                for number, response in replies:
+                    if number not in in_flight:
+                        raise ModelError(
+                            f"the back end of {self._model!r} answered request {number!r} unasked or twice"
+                        )
+                    asked, most = in_flight.pop(number)
+                    yield asked, response, self._settle(most, response)
+            if in_flight:
+                raise ModelError(f"the back end of {self._model!r} left {len(in_flight)} requests without an answer")
+        finally:
+            for _, most in in_flight.values():  # whoever was asked may charge for it
+                self._budget.settle(most, most)
+
+    def _feed(self, missing: Iterable[_Asked], in_flight: dict[int, tuple[_Asked, Usage]]) -> Iterator[Request]:
+        """Yields requests while the budget allows them; runs in whatever thread the back end takes them from."""
+        for number, asked in enumerate(missing):
+            most = self._most(asked)
+            if not self._budget.reserve(most):
+                return
+            in_flight[number] = asked, most
+            yield asked.request
+
+    def _most(self, asked: _Asked) -> Usage:
+        """Returns the most that a request may use, nothing where no limit asks for it."""
+        if not self._budget.is_limited:
+            return Usage(0, None)
+        n_prompt, _ = self._count_tokens(asked)
+        n_completion = _longest_answer(asked.request)
+        return Usage(n_prompt + n_completion, self._price.usd(n_prompt, n_completion) if self._price else None)
+
+    def _settle(self, most: Usage, response: Response) -> float | None:
+        """Books what an answer has used, and returns its cost in US dollars, None where it is not known."""
+        n_prompt, n_completion = response.n_prompt_tokens, response.n_completion_tokens
+        usd = None
+        if n_prompt is not None and n_completion is not None:
+            if self._price is not None:
+                usd = self._price.usd(n_prompt, n_completion, response.n_cached_tokens or 0)
+            used = Usage(n_prompt + n_completion, usd)
+        else:  # nobody charges for a failed call
+            used = Usage(0, None) if response.finish == "error" else most
+        self._budget.settle(most, used)
+        return usd
+
+    def _count_tokens(self, asked: _Asked) -> tuple[int, bool]:
+        """Returns the number of tokens of what the model reads, and whether it was counted rather than guessed."""
+        texts = [asked.rendered]
+        if asked.request.with_premise:
+            texts.append(self._backend.render(asked.request.prompt.premise))
+        counts = [self._backend.count_tokens(text) for text in texts]
+        guesses = [-(-len(text.encode(errors="replace")) // BYTES_PER_TOKEN) for text in texts]
+        n = sum(guess if count is None else count for count, guess in zip(counts, guesses, strict=True))
+        return n, None not in counts
+
+
+def _each(replies: Iterator[tuple[int, Response]]) -> Generator[tuple[int, Response]]:
+    """Yields from an iterator, so that it can be closed whether it is a generator or not."""
+    yield from replies
+
+
+def _longest_answer(request: Request) -> int:
+    return request.decoding.max_new_tokens if request.mode == "generate" else 1
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
