@@ -1,1 +1,1 @@
-"""Utterance encoders: texts to arrays of floats. Knows no dialogue and no label."""
+"""Utterance encoders: texts to arrays of floats, kept on disk. Knows no dialogue and no label."""

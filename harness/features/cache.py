@@ -1,0 +1,59 @@
+"""Arrays kept on disk by a key that says all they depend on. Knows nothing of what they hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.download import disk, settle
+from harness.errors import StoreError
+
+
+def cache_folder() -> Path:
+    """Returns the folder of features: below ERC_CACHE_DIR, else in the user's cache folder. Makes nothing."""
+    folder = os.environ.get("ERC_CACHE_DIR")
+    if folder:
+        return Path(folder) / "features"
+    user = os.environ.get("XDG_CACHE_HOME")
+    return (Path(user) if user else Path.home() / ".cache") / "erc-harness" / "features"
+
+
+def cached_array(key: str, n_rows: int, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Returns an array from the cache, after making and keeping it if it is not there.
+
+    Args:
+        key: of letters and digits; whatever the array depends on is in it.
+        n_rows: of the array, to recognise a file that is not it.
+        make: returns float32 (n_rows, width).
+
+    Raises:
+        StoreError: the file is corrupt, or the folder cannot be written.
+    """
+    path = cache_folder() / f"{key}.npy"
+    with disk(path):
+        if path.is_file():
+            return _load(path, n_rows)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    array = make()
+    part = path.with_name(f".{key}.{os.getpid()}.part")
+    with disk(path):
+        with part.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+        settle(part, path)
+    return array
+
+
+def _load(path: Path, n_rows: int) -> NDArray[np.float32]:
+    try:
+        array: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise StoreError(f"{path}: not an array ({error}); delete it and repeat") from error
+    if array.dtype != np.float32 or array.ndim != 2 or len(array) != n_rows:
+        raise StoreError(
+            f"{path}: {array.dtype} {array.shape}, expected float32 ({n_rows}, width); delete it and repeat"
+        )
+    return array
