@@ -120,7 +120,7 @@ class Client:
             StoreError: the response store cannot be read or written.
         """
         taken = iter(requests)
-        while chunk := [self._name(request) for request in islice(taken, CHUNK)]:
+        while chunk := [self._look_at(request) for request in islice(taken, CHUNK)]:
             yield from self._answer_chunk(chunk)
 
     def estimate(self, requests: Iterable[Request]) -> Estimate:
@@ -133,7 +133,7 @@ class Client:
         exact = True
         seen: set[str] = set()
         taken = iter(requests)
-        while chunk := [self._name(request) for request in islice(taken, CHUNK)]:
+        while chunk := [self._look_at(request) for request in islice(taken, CHUNK)]:
             n_requests += len(chunk)
             seen |= self._cache.get_many({asked.key for asked in chunk}).keys()
             for asked in chunk:
@@ -150,16 +150,16 @@ class Client:
             price.usd(n_prompt, n_new) if price else None, price.usd(n_prompt, n_completion) if price else None,
         )  # fmt: skip
 
-    def key_fields(self, request: Request) -> dict[str, Any]:
-        """Returns what the key of a request is made of, to look for it with `ResponseCache.explain_miss`."""
-        return self._name(request).fields
+    def name(self, request: Request) -> tuple[str, dict[str, Any]]:
+        """Returns the key of a request and the fields it is made of, as the store knows it."""
+        return request_key(self._identity, request, self._backend.render(request.prompt))
 
     def close(self) -> None:
         """Lets go of the back end and of the store."""
         self._backend.close()
         self._cache.close()
 
-    def _name(self, request: Request) -> _Asked:
+    def _look_at(self, request: Request) -> _Asked:
         rendered = self._backend.render(request.prompt)
         return _Asked(request, rendered, *request_key(self._identity, request, rendered))
 
