@@ -85,8 +85,10 @@ class Template:
                 line breaks or control characters.
         """
         for label in (*labels, *(exemplar.label for exemplar in exemplars)):
-            if label != one_line(label):
-                raise PromptError(f"label {label!r}: expected one line, without control characters or outer spaces")
+            if not label or label != one_line(label):
+                raise PromptError(
+                    f"label {label!r}: expected one line of text, without control characters or outer spaces"
+                )
         with _failing_as(self.name):
             text = _compiled(self.source).render(
                 labels=labels, target=target, history=history, future=future, exemplars=exemplars
