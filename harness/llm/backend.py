@@ -8,7 +8,7 @@ from typing import Literal, Protocol, TypeVar
 
 from harness.llm.calls import CallSettings
 from harness.llm.request import Request, Response
-from harness.prompting import Prompt
+from harness.prompting import Form, Prompt
 from harness.registry import Registry, origin_of
 
 Dtype = Literal["auto", "bf16", "fp16", "fp32"]
@@ -46,6 +46,13 @@ class Backend(Protocol):
         """Returns what the answers depend on beside the request, as JSON values: model, revision, adapter, dtype, ...
 
         Two back ends with equal identity give equal answers; machine paths and addresses are not part of it.
+        """
+        ...
+
+    def preferred_form(self) -> Form:
+        """Returns the form that suits the model: "chat" if it was trained on messages and has a template for them.
+
+        A server is taken to be a chat service; a local model is asked for its chat template.
         """
         ...
 
