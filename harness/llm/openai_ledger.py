@@ -1,0 +1,57 @@
+"""Which batches are on their way at a provider, kept in one small file, so that a repeated command finds them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StoreError
+
+
+class Ledger:
+    """Batches on their way, by the hash of their file: {"id", "server", "lines"}; one JSON file, replaced at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Names the file."""
+        self.path = path
+
+    def read(self) -> dict[str, Any]:
+        """Returns all entries.
+
+        Raises:
+            StoreError: the file cannot be read, or is not JSON.
+        """
+        try:
+            return dict(json.loads(self.path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"cannot read {self.path}: {error}; batches on their way are lost if it is removed"
+            ) from error
+
+    def put(self, key: str, entry: Mapping[str, Any]) -> None:
+        """Adds an entry; raises as `read` where the file cannot be written."""
+        self._write(self.read() | {key: dict(entry)})
+
+    def remove(self, key: str) -> None:
+        """Removes an entry; raises as `read` where the file cannot be written."""
+        self._write({k: entry for k, entry in self.read().items() if k != key})
+
+    def _write(self, entries: Mapping[str, Any]) -> None:
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("w", encoding="utf-8") as file:
+                json.dump(entries, file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+        except OSError as error:
+            with suppress(OSError):  # the first error is the one to tell
+                temporary.unlink()
+            raise StoreError(f"cannot write {self.path}: {error.strerror or error}; choose another --cache") from error

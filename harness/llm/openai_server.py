@@ -1,0 +1,113 @@
+"""The server that a model is asked at: its address, its name in an identity, the key that it gets. Calls nobody."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from harness.errors import ConfigError, MissingDependencyError, ModelError
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, OpenAI
+
+OPENAI_HOST = "api.openai.com"
+_KEY_NAMES = ("OPENAI_API_KEY", "ERC_API_KEY")
+_NO_KEY = "none"
+"""Sent to servers that want no key, because the client wants one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An OpenAI-compatible server."""
+
+    base_url: str
+    """With scheme, host and path; without user, password and query."""
+    name: str
+    """For identities: host and path, or 'local' for this machine and private networks."""
+    place: str
+    """Host and port, for errors."""
+    is_openai: bool = field(default=False)
+
+    @property
+    def key_name(self) -> str:
+        """The environment variable with its key: no other host is sent the key of OpenAI."""
+        return _KEY_NAMES[0] if self.is_openai else _KEY_NAMES[1]
+
+    def key(self) -> str:
+        """Returns the key.
+
+        Raises:
+            ModelError: OpenAI's server, and the environment has no key.
+        """
+        key = os.environ.get(self.key_name, "")
+        if self.is_openai and not key:
+            raise ModelError(
+                f"{self.place} wants a key; type: export {self.key_name}=... (it is read from nowhere else)"
+            )
+        return key or _NO_KEY
+
+    def async_client(self, timeout_seconds: float) -> AsyncOpenAI:
+        """Returns the official client without its retries; with aiohttp, where that is installed.
+
+        Raises:
+            MissingDependencyError: the package openai is not installed.
+            ModelError: as `key`.
+        """
+        try:
+            import openai
+        except ImportError as error:
+            raise MissingDependencyError.of("openai", "openai", "back end 'openai'") from error
+        try:
+            http_client = openai.DefaultAioHttpClient(timeout=timeout_seconds)
+        except RuntimeError:  # aiohttp is not installed; httpx takes three times the processor time
+            http_client = None
+        return openai.AsyncOpenAI(
+            api_key=self.key(), base_url=self.base_url, timeout=timeout_seconds, max_retries=0, http_client=http_client
+        )
+
+    def client(self, timeout_seconds: float, max_retries: int) -> OpenAI:
+        """Returns the official client for single calls, with its own retries; raises as `async_client`."""
+        try:
+            import openai
+        except ImportError as error:
+            raise MissingDependencyError.of("openai", "openai", "back end 'openai'") from error
+        return openai.OpenAI(
+            api_key=self.key(), base_url=self.base_url, timeout=timeout_seconds, max_retries=max_retries
+        )
+
+
+def known_secrets() -> tuple[str, ...]:
+    """Returns the values that nothing may quote: every key in the environment."""
+    return tuple(value for name in _KEY_NAMES if (value := os.environ.get(name)))
+
+
+def parse_server(base_url: str | None) -> Server:
+    """Returns the server at an address; None: OpenAI's own.
+
+    Raises:
+        ConfigError: not an http address, or one that carries a user, a password or a query.
+    """
+    if base_url is None:
+        if os.environ.get("OPENAI_BASE_URL"):
+            raise ConfigError("OPENAI_BASE_URL is set, but which server answers is a setting; type: -P base_url=...")
+        return Server(f"https://{OPENAI_HOST}/v1", OPENAI_HOST, OPENAI_HOST, is_openai=True)
+    parts = urlsplit(base_url)
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ConfigError(
+            f"base_url with user, password or query, host {parts.hostname!r}: give scheme, host and path only; a key "
+            f"belongs in the environment: export {_KEY_NAMES[1]}=..."
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"base_url {base_url!r} is not an address such as http://localhost:8000/v1")
+    name = "local" if _is_local(parts.hostname) else parts.hostname + parts.path.rstrip("/").removesuffix("/v1")
+    return Server(base_url, name, parts.netloc, is_openai=parts.hostname == OPENAI_HOST)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".localhost", ".internal"))
