@@ -1,0 +1,188 @@
+"""Where weights lie on this machine, and what they are called in results: by content or by commit, never by path.
+
+Imports no torch and loads no weights. Knows no back end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import MissingDependencyError, ModelError
+
+PATTERNS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.gguf", "*.json", "*.model", "*.txt", "*.tiktoken", "*.jinja")
+"""Files of a folder that say what a model answers: weights, configuration, tokenizer, chat template."""
+
+CODE = ("*.py",)
+"""Code that comes with the weights."""
+
+LEFTOVERS = re.compile(
+    r"(optimizer|scheduler|scaler|rng_state.*|training_args|trainer_state|all_results|.*_results)\..*"
+)
+"""Files that training leaves beside the weights."""
+
+SETTLED_SECONDS = 2.0
+"""A younger file may change again within one tick of the file system's clock: its hash is not remembered."""
+
+HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Weights, or a LoRA adapter, found on this machine or at the hub."""
+
+    source: str
+    """What `from_pretrained` takes: a folder, or a name at the hub."""
+    commit: str | None
+    """Commit at the hub; None for a folder."""
+    name: str
+    """What results call it: name and content of a folder, or the name at the hub."""
+
+
+def locate(name: str, revision: str | None = None, *, download: bool = False, marker: str = "config.json") -> Located:
+    """Returns where a model is: a folder, one in ERC_MODELS_DIR, or in the local cache of the hub.
+
+    Args:
+        name: folder, or name at the hub.
+        revision: commit, tag or branch at the hub; None: its main branch. A folder has none.
+        download: whether the hub may be asked for what is not in the cache.
+        marker: file by which the right kind of folder is recognised.
+
+    Raises:
+        ModelError: it is nowhere, the hub does not give it out, or the folder holds something else.
+        MissingDependencyError: the hub's client is not installed.
+    """
+    folder = _find_folder(name)
+    if folder is None:
+        commit = _find_commit(name, revision, download, marker)
+        return Located(name, commit, name)
+    if not (folder / marker).is_file():
+        raise ModelError(f"{str(folder)!r} has no {marker}: not a folder that save_pretrained wrote; give one that is")
+    return Located(str(folder), None, content_name(folder))
+
+
+def _find_folder(name: str) -> Path | None:
+    own = os.environ.get("ERC_MODELS_DIR")
+    places = [Path(name).expanduser(), *([Path(own) / name] if own else [])]
+    return next((place for place in places if place.is_dir()), None)
+
+
+def _find_commit(name: str, revision: str | None, download: bool, marker: str) -> str:
+    """Returns the commit at which the hub or its cache has a model."""
+    try:
+        from huggingface_hub import constants, hf_hub_download
+        from huggingface_hub.errors import (
+            GatedRepoError,
+            HfHubHTTPError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+        )
+    except ImportError as error:
+        raise MissingDependencyError.of("huggingface_hub", "models", "a model at the hub") from error
+    own = os.environ.get("ERC_MODELS_DIR")
+    beside = f", nor in ERC_MODELS_DIR={own!r}" if own else ""
+    if not HUB_NAME.fullmatch(name):
+        raise ModelError(
+            f"model {name!r}: no such folder{beside}; give a folder, or a name at the hub such as ORG/NAME"
+        )
+    pinned = f" --revision {revision}" if revision else ""
+    fetch = f"hf download {name}{pinned}"
+    try:
+        file = hf_hub_download(name, marker, revision=revision, local_files_only=not download)
+    except GatedRepoError as error:
+        raise ModelError(
+            f"model {name!r} is gated: accept its licence on its page at the hub, then type: hf auth login; {fetch}"
+        ) from error
+    except LocalEntryNotFoundError as error:
+        way = "the hub cannot be reached" if download else f"type: {fetch}, or add --download"
+        raise ModelError(
+            f"model {name!r}{' at ' + revision if revision else ''} is no folder{beside}, and not in the hub's cache "
+            f"{constants.HF_HUB_CACHE!r}: {way}, or give a folder"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(
+            f"model {name!r}: the hub knows none, or it is private; check the name, or type: hf auth login"
+        ) from error
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise ModelError(f"model {name!r}: {one_line(error)}; type: {fetch}, or give a folder") from error
+    return Path(file).parent.name  # the cache calls a snapshot by its commit
+
+
+def content_name(path: Path) -> str:
+    """Returns 'name@<8 hex>' of a folder of weights or of one file: equal files in a folder of equal name, equal names.
+
+    The digits are of a SHA-256 over name and content of every file that says what a model answers. Hashes of files are
+    remembered by path, size and times of change in the user's cache folder, so that large ones are read once.
+
+    Raises:
+        ModelError: nothing is there, no such file is in the folder, or one cannot be read.
+    """
+    path = path.expanduser().resolve()
+    files = [path] if path.is_file() else sorted(_files_of(path))
+    if not files:
+        what = "holds no weights, configuration or tokenizer" if path.is_dir() else "does not exist"
+        raise ModelError(f"{str(path)!r} {what}; give a folder that save_pretrained wrote")
+    memo = _Memo()
+    try:
+        lines = [f"{file.name}\0{memo.sha256(file)}\n" for file in files]
+    except OSError as error:
+        raise ModelError(f"{str(path)!r} cannot be read: {one_line(error)}") from error
+    memo.save()
+    digest = hashlib.sha256("".join(lines).encode()).hexdigest()
+    name = re.sub(r"[^a-z0-9._-]+", "-", path.name.lower()).strip("-") or "model"
+    return f"{name}@{digest[:8]}"
+
+
+def _files_of(folder: Path) -> Iterable[Path]:
+    for pattern in (*PATTERNS, *CODE):
+        yield from (file for file in folder.glob(pattern) if file.is_file() and not LEFTOVERS.fullmatch(file.name))
+
+
+def one_line(error: BaseException) -> str:
+    """Returns the first line of an error's message that says something."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)
+
+
+class _Memo:
+    """Hashes of files seen before. A memo that cannot be read or written costs time and nothing else."""
+
+    def __init__(self) -> None:
+        user = os.environ.get("XDG_CACHE_HOME")
+        default = (Path(user) if user else Path.home() / ".cache") / "erc-harness"
+        self._path = Path(os.environ.get("ERC_CACHE_DIR") or default) / "model_hashes.json"
+        self._known: dict[str, list[object]] = {}
+        self._changed = False
+        with suppress(OSError, ValueError):
+            known = json.loads(self._path.read_text(encoding="utf-8"))
+            self._known = known if isinstance(known, dict) else {}
+
+    def sha256(self, file: Path) -> str:
+        real = file.resolve()
+        before = real.stat()
+        stamp = [before.st_size, before.st_mtime_ns, before.st_ctime_ns]
+        match self._known.get(str(real)):
+            case [*seen, str(digest)] if seen == stamp:
+                return digest
+        with real.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if time.time() - before.st_ctime > SETTLED_SECONDS:
+            self._known[str(real)] = [*stamp, digest]
+            self._changed = True
+        return digest
+
+    def save(self) -> None:
+        if not self._changed:
+            return
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+            part.write_text(json.dumps(self._known, indent=0, sort_keys=True) + "\n", encoding="utf-8")
+            part.replace(self._path)
