@@ -109,7 +109,7 @@ class Client:
                 "give --prices FILE or use --max-tokens-total"
             )
 
-    def answer(self, requests: Iterable[Request]) -> Iterator[Answer]:
+    def answer(self, requests: Iterable[Request]) -> Generator[Answer]:
         """Yields one answer per request, in their order, each as soon as it and all before it are there.
 
         Equal requests are asked once. Close the iterator to stop early: what has arrived by then is stored.

@@ -1,0 +1,316 @@
+"""Answers in order: from the store, else from a back end; durable before they are seen, within limits, asked once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import CallsStoppedError, ConfigError, ModelError
+from harness.llm import CallSettings, Decoding, Request, Response
+from harness.llm import client as client_module
+from harness.llm.budget import Budget, Usage
+from harness.llm.cache import ResponseCache
+from harness.llm.client import Answer, Client
+from harness.llm.prices import Price
+from harness.prompting import Form, Message, Prompt
+
+
+def ask(text: str, **options: Any) -> Request:
+    return Request(Prompt((Message("user", text),), "plain"), ("joy", "anger"), **options)
+
+
+def ask_all(n: int, first: int = 0) -> list[Request]:
+    return [ask(f"question {i}") for i in range(first, first + n)]
+
+
+@dataclass
+class Echo:
+    """A back end in this process: answers each prompt with its own text, `width` requests at a time, in any order."""
+
+    width: int = 4
+    order: Callable[[int], Iterable[int]] = lambda n: reversed(range(n))
+    reply: Callable[[Request], Response] = lambda r: Response(
+        "stop", r.prompt.text, n_prompt_tokens=10, n_completion_tokens=5
+    )
+    model: str = "echo"
+    n_tokens: int | None = None
+    """What `count_tokens` says."""
+    asked: list[str] = field(default_factory=list)
+    n_closed: int = 0
+    """Times that an answering generator ended, however it did."""
+
+    def identity(self) -> Mapping[str, object]:
+        return {"backend": "echo", "model": self.model}
+
+    def render(self, prompt: Prompt) -> str:
+        return f"<{prompt.text}>"
+
+    def preferred_form(self) -> Form:
+        return "plain"
+
+    def count_tokens(self, text: str) -> int | None:
+        return self.n_tokens
+
+    def answer(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
+        try:
+            number = 0
+            while batch := list(itertools.islice(requests, self.width)):
+                self.asked += [request.prompt.text for request in batch]
+                for i in self.order(len(batch)):
+                    yield number + i, self.reply(batch[i])
+                number += len(batch)
+        finally:
+            self.n_closed += 1
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ResponseCache:
+    return ResponseCache(tmp_path / "responses.sqlite")
+
+
+def texts(answers: Iterable[Answer]) -> list[str | None]:
+    return [answer.response.text for answer in answers]
+
+
+def test_answers_come_in_order_once_asked_and_then_from_the_store(cache: ResponseCache) -> None:
+    echo = Echo()
+    requests = ask_all(10)
+    first = list(Client(echo, CallSettings(), cache).answer(iter(requests)))
+    assert [a.request for a in first] == requests
+    assert texts(first) == echo.asked == [f"question {i}" for i in range(10)]
+    assert not any(a.cached for a in first)
+    again = list(Client(echo, CallSettings(), cache).answer(reversed(requests)))  # the place in a run is not in the key
+    assert [(a.key, a.response) for a in again] == [(a.key, a.response) for a in reversed(first)]
+    assert all(a.cached and a.usd == 0.0 for a in again)
+    assert len(echo.asked) == 10
+
+
+def test_an_answer_tells_what_was_rendered(cache: ResponseCache) -> None:
+    import hashlib
+
+    client = Client(Echo(), CallSettings(), cache)
+    (answer,) = client.answer([ask("?")])
+    assert answer.rendered_sha256 == hashlib.sha256(b"<?>").hexdigest()
+    key, fields = client.name(ask("?"))
+    assert (answer.key, fields["prompt"]) == (key, "<?>")
+
+
+def test_equal_requests_are_asked_once(cache: ResponseCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "CHUNK", 4)  # so that some stand in one chunk and some in the next
+    echo = Echo()
+    answers = list(Client(echo, CallSettings(), cache).answer(ask("ab"[i % 2]) for i in range(9)))
+    assert texts(answers) == list("ababababa")
+    assert echo.asked == ["a", "b"]
+    assert [a.cached for a in answers] == [False, False] + [True] * 7
+
+
+def test_another_model_is_asked_again(cache: ResponseCache) -> None:
+    a, b = Echo(model="a"), Echo(model="b", reply=lambda r: Response("stop", "of b"))
+    assert texts(Client(a, CallSettings(), cache).answer([ask("?")])) == ["?"]
+    assert texts(Client(b, CallSettings(), cache).answer([ask("?")])) == ["of b"]
+
+
+def test_memory_holds_one_chunk(cache: ResponseCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "CHUNK", 16)
+    taken = itertools.count()
+    n_taken = 0
+
+    def requests() -> Iterator[Request]:
+        nonlocal n_taken
+        for i in range(100):
+            n_taken = next(taken) + 1
+            yield ask(f"{i}")
+
+    for i, _ in enumerate(Client(Echo(), CallSettings(), cache).answer(requests())):
+        assert n_taken <= (i // 16 + 1) * 16
+
+
+def test_an_answer_is_stored_before_it_is_seen_and_seen_before_the_rest_is_asked(cache: ResponseCache) -> None:
+    echo = Echo(width=4)
+    for i, answer in enumerate(Client(echo, CallSettings(), cache).answer(ask_all(20))):
+        other = ResponseCache(cache.path)
+        assert other.get_many([answer.key]) == {answer.key: answer.response}
+        other.close()
+        assert len(echo.asked) == (i // 4 + 1) * 4
+
+
+def test_failed_calls_are_handed_on_and_asked_again_next_time(cache: ResponseCache) -> None:
+    broken = Echo(reply=lambda r: Response("error", error="500"))
+    (answer,) = Client(broken, CallSettings(), cache).answer([ask("?")])
+    assert (answer.response.finish, answer.cached) == ("error", False)
+    assert texts(Client(Echo(), CallSettings(), cache).answer([ask("?")])) == ["?"]
+
+
+def test_when_the_back_end_fails_what_arrived_is_stored(cache: ResponseCache) -> None:
+    def fail_at_5(request: Request) -> Response:
+        if request.prompt.text == "question 5":
+            raise ModelError("gone")
+        return Response("stop", request.prompt.text)
+
+    seen = []
+    broken = Echo(width=4, reply=fail_at_5)  # answers 3 2 1 0, then 7 6 and fails
+    with pytest.raises(ModelError, match="gone"):
+        for answer in Client(broken, CallSettings(), cache).answer(ask_all(10)):
+            seen.append(answer.response.text)
+    assert seen == [f"question {i}" for i in range(4)]
+    assert broken.n_closed == 1
+    echo = Echo()
+    assert len(list(Client(echo, CallSettings(), cache).answer(ask_all(10)))) == 10
+    assert echo.asked == ["question 4", "question 5", "question 8", "question 9"]
+
+
+@pytest.mark.parametrize("how", ["closed", "interrupted"])
+def test_stopping_early_ends_the_calls(cache: ResponseCache, how: str) -> None:
+    echo = Echo(width=4)
+    answers = Client(echo, CallSettings(), cache).answer(ask_all(10))
+    next(answers)
+    assert echo.n_closed == 0
+    if how == "closed":
+        answers.close()
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            answers.throw(KeyboardInterrupt)
+    assert echo.n_closed == 1
+    assert cache.stats().n_entries == 4
+
+
+def test_back_ends_that_break_their_promise_are_told(cache: ResponseCache) -> None:
+    for order, said in ((lambda n: [0, 0], "unasked or twice"), (lambda n: [0], "left 2 requests without an answer")):
+        with pytest.raises(ModelError, match=said):
+            list(Client(Echo(width=3, order=order), CallSettings(), cache).answer(ask_all(3, first=len(said) * 10)))
+
+
+class Listed(Echo):
+    """Its answers are no generator."""
+
+    def answer(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
+        return iter([(i, Response("stop", r.prompt.text)) for i, r in enumerate(requests)])
+
+
+def test_answers_may_be_any_iterator(cache: ResponseCache) -> None:
+    answers = Client(Listed(), CallSettings(), cache).answer(ask_all(3))
+    with closing(answers):
+        assert next(answers).response.text == "question 0"
+
+
+# Limits
+
+
+PRICE = Price(input=1.0, output=10.0)  # an Echo answer costs 10 * 1e-6 + 5 * 10e-6 = 6e-5 US dollars
+
+
+def test_tokens_stay_within_the_limit_and_more_asks_only_the_rest(cache: ResponseCache) -> None:
+    echo = Echo(n_tokens=10)  # an answer may use 10 + 16 tokens and uses 10 + 5
+    budget = Budget(max_tokens_total=100)
+    seen = []
+    with pytest.raises(
+        CallsStoppedError, match=r"stopped at the limit: 75 of 100 tokens \(--max-tokens-total\) used, .* larger limit"
+    ):
+        for answer in Client(echo, CallSettings(), cache, budget=budget).answer(ask_all(20)):
+            seen.append(answer.response.text)
+            assert budget.used.n_tokens <= 100
+    # 75 are used by 5 answers, and a sixth could use 26: although in flight were never more than 3 at once
+    assert seen == echo.asked == [f"question {i}" for i in range(5)]
+    rest = list(Client(echo, CallSettings(max_tokens_total=10_000), cache).answer(ask_all(20)))
+    assert [a.cached for a in rest] == [True] * 5 + [False] * 15
+    assert len(echo.asked) == 20
+
+
+def test_dollars_stay_within_the_limit(cache: ResponseCache) -> None:
+    echo = Echo(n_tokens=10)
+    budget = Budget(max_cost=60e-5)  # ten answers would use it up, but each may cost 10e-6 + 16 * 10e-6 = 17e-5
+    client = Client(echo, CallSettings(), cache, PRICE, budget)
+    answers = []
+    with pytest.raises(CallsStoppedError, match=r"0.00048 of 0.0006 US dollars \(--max-cost\) used"):
+        list(client.answer(ask_all(20)))
+    with pytest.raises(CallsStoppedError):
+        for answer in client.answer(ask_all(20)):  # stored answers cost nothing, and come before the stop
+            answers.append(answer)
+    assert [a.usd for a in answers] == [0.0] * 8
+    assert budget.used == Usage(8 * 15, pytest.approx(48e-5))
+    assert cache.stats().models[0].usd == pytest.approx(48e-5)
+
+
+def test_answers_that_do_not_tell_their_tokens_count_as_much_as_they_may(cache: ResponseCache) -> None:
+    silent = Echo(n_tokens=10, reply=lambda r: Response("stop", "joy"))
+    budget = Budget(max_tokens_total=100)
+    with pytest.raises(CallsStoppedError):
+        list(Client(silent, CallSettings(), cache, PRICE, budget).answer(ask_all(20)))
+    assert len(silent.asked) == 100 // 26
+    assert cache.stats().models[0].n_usd_unknown == 3
+
+
+def test_failed_calls_cost_nothing_and_calls_given_up_count_in_full(cache: ResponseCache) -> None:
+    budget = Budget(max_tokens_total=1000)
+    failing = Echo(n_tokens=10, reply=lambda r: Response("error", error="500"))
+    list(Client(failing, CallSettings(), cache, budget=budget).answer(ask_all(5)))
+    assert budget.used.n_tokens == 0
+    answers = Client(Echo(width=4, n_tokens=10), CallSettings(), cache, budget=budget).answer(ask_all(10))
+    next(answers)
+    answers.close()
+    assert budget.used.n_tokens == 4 * 15
+    answers = Client(Echo(4, range, n_tokens=10), CallSettings(), cache, budget=budget).answer(ask_all(4, first=50))
+    next(answers)  # three more were asked and may be charged for
+    answers.close()
+    assert budget.used.n_tokens == 4 * 15 + 15 + 3 * 26
+
+
+def test_one_limit_for_all_clients_of_a_session(cache: ResponseCache) -> None:
+    calls = CallSettings(max_tokens_total=100)
+    list(Client(Echo(n_tokens=10), calls, cache).answer(ask_all(4)))
+    with pytest.raises(CallsStoppedError, match="90 of 100 tokens|75 of 100 tokens"):
+        list(Client(Echo(n_tokens=10), calls, cache).answer(ask_all(4, first=4)))
+    list(Client(Echo(n_tokens=10), replace(calls), cache).answer(ask_all(4, first=20)))  # another session
+
+
+def test_a_limit_in_dollars_needs_a_price(cache: ResponseCache, tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError,
+        match="--max-cost 1.0: no price is known for model 'echo'; give --prices FILE or use --max-tokens-total",
+    ):
+        Client(Echo(), CallSettings(max_cost=1.0), cache)
+    prices = tmp_path / "prices.toml"
+    prices.write_text("[models.echo]\ninput = 1.0\noutput = 10.0\n")
+    (answer,) = Client(Echo(), CallSettings(max_cost=1.0, prices=prices), cache).answer([ask("?")])
+    assert answer.usd == pytest.approx(6e-5)
+
+
+# Estimates
+
+
+def test_an_estimate_counts_what_is_not_stored_and_calls_nobody(cache: ResponseCache) -> None:
+    echo = Echo(n_tokens=100)
+    client = Client(echo, CallSettings(), cache, PRICE)
+    list(client.answer(ask_all(3)))
+    requests = [*ask_all(5), ask("question 4"), ask("x", decoding=Decoding(max_new_tokens=50))]
+    estimate = client.estimate(iter(requests))
+    assert (estimate.n_requests, estimate.n_cached) == (7, 4)  # three stored, one said twice
+    assert (estimate.n_prompt_tokens, estimate.n_completion_tokens_max) == (300, 16 + 16 + 50)
+    assert not estimate.approximate
+    assert estimate.usd_low == pytest.approx((300 + 3 * 10) / 1e6)
+    assert estimate.usd_high == pytest.approx((300 + 82 * 10) / 1e6)
+    assert len(echo.asked) == 3
+
+
+def test_an_estimate_without_price_or_tokenizer_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "responses.sqlite"
+    estimate = Client(Echo(), CallSettings(cache=path)).estimate([ask("ab" * 10), ask("喜" * 10)])
+    assert (estimate.usd_low, estimate.usd_high) == (None, None)
+    assert estimate.approximate
+    assert estimate.n_prompt_tokens == 6 + 8  # 22 and 32 bytes, brackets included, by 4
+    assert not path.parent.exists()
+
+
+def test_an_estimate_counts_premises(cache: ResponseCache) -> None:
+    request = ask("question", mode="choice", with_premise=True)
+    estimate = Client(Echo(n_tokens=7), CallSettings(), cache).estimate([request])
+    assert (estimate.n_prompt_tokens, estimate.n_completion_tokens_max) == (14, 1)
