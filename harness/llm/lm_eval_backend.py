@@ -138,7 +138,8 @@ class LmEvalBackend:
     def _open(self) -> LmEvalSession:
         if self._session is None:
             lm = load_model(self._model, self._arguments, self._calls)
-            self._session = LmEvalSession(self._model.model, lm)
+            n_threads = int(self._arguments.get("num_concurrent", self._calls.concurrency))
+            self._session = LmEvalSession(self._model.model, lm, n_threads)
         return self._session
 
     def _context(self, prompt: Prompt) -> Any:

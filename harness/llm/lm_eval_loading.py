@@ -98,7 +98,8 @@ def load_model(model: ModelSettings, arguments: Mapping[str, Any], calls: CallSe
 
     Args:
         model: which model; its device counts for models of lm-eval that have one.
-        arguments: of the model, as lm-eval reads them; they go before the settings of the session.
+        arguments: of the model, as lm-eval reads them; they go before the settings of the session. `num_concurrent` is
+            left to whoever asks.
         calls: the settings of the session.
 
     Raises:
@@ -109,7 +110,8 @@ def load_model(model: ModelSettings, arguments: Mapping[str, Any], calls: CallSe
     try:
         with quiet(), _hub(calls.download):
             build = get_model(model.model)
-            return build.create_from_arg_obj({**_session_arguments(build, model, calls), **arguments})
+            own = {name: value for name, value in arguments.items() if name != "num_concurrent"}
+            return build.create_from_arg_obj(_session_arguments(build, model, calls) | own)
     except (Exception, SystemExit) as error:  # whatever its library raises; the cause is told
         offline = "" if calls.download else "; weights of a hub need --download"
         raise ModelError(f"lm-eval model {model.model!r} cannot be made: {one_line(error)}{offline}") from error
@@ -120,7 +122,6 @@ def _session_arguments(build: type[Any], model: ModelSettings, calls: CallSettin
     if "TemplateAPI" in bases:  # a batch here is one call with several prompts, which not every server can answer
         return {
             "batch_size": 1,
-            "num_concurrent": calls.concurrency,
             "max_retries": calls.max_retries + 1,  # lm-eval counts the first attempt too
             "timeout": max(1, round(calls.timeout_seconds)),
         }

@@ -9,6 +9,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -54,13 +55,21 @@ class Failed:
 class LmEvalSession:
     """One loaded model."""
 
-    def __init__(self, name: str, lm: Any) -> None:
+    def __init__(self, name: str, lm: Any, n_threads: int) -> None:
+        """Takes a model over.
+
+        Args:
+            name: of the model, for messages.
+            lm: the model.
+            n_threads: calls at once, of a model that asks a server.
+        """
         self.stopped: HarnessError | None = None
         """Why nobody is asked any more."""
         self._name, self._lm = name, lm
         bases = {base.__name__ for base in type(lm).__mro__}
         self.takes_seed = "TemplateAPI" in bases
         """Whether a seed of sampling is one of the settings of a generation."""
+        self._n_threads = n_threads if self.takes_seed else 0
         self.draws_here = "HFLM" in bases
         """Whether sampling uses the generator of torch in this process."""
         self._is_chat_server = any("Chat" in base for base in bases)
@@ -76,14 +85,31 @@ class LmEvalSession:
     ) -> list[Answered | Failed | None]:
         """Returns what came back, in order; None for what was not asked because of `stopped`.
 
-        A call that fails is repeated in halves without the questions that were answered before it failed, so that one
-        bad question fails alone and no answer is paid for twice.
-
         Args:
             kind: the method of the model.
             questions: its arguments: (context, continuation) or (context, settings of the generation).
             seed: of what is drawn in this process; None: nothing is, or nobody cares.
         """
+        with quiet():
+            return self._ask_each(kind, questions) if self._n_threads else self._ask_together(kind, questions, seed)
+
+    def _ask_each(self, kind: Kind, questions: Sequence[tuple[Any, Any]]) -> list[Answered | Failed | None]:
+        """Asks a server one question a call: asking several at once, lm-eval gives up all of them when one fails."""
+
+        def call(question: tuple[Any, Any]) -> tuple[list[Answered | None], Exception | None]:
+            return ([None], None) if self.stopped else self._call(kind, [question], None)
+
+        results: list[Answered | Failed | None] = []
+        with ThreadPoolExecutor(self._n_threads) as pool:
+            for (answer,), error in pool.map(call, questions):
+                results.append(answer if error is None else Failed(one_line(error)))
+                self._note(kind, answer is not None, error, error is not None)
+        return results
+
+    def _ask_together(
+        self, kind: Kind, questions: Sequence[tuple[Any, Any]], seed: int | None
+    ) -> list[Answered | Failed | None]:
+        """Asks in one call. One that fails is repeated in halves, without the questions answered before it failed."""
         results: list[Answered | Failed | None] = [None] * len(questions)
         todo = [list(range(len(questions)))]
         while todo and self.stopped is None:
@@ -92,15 +118,11 @@ class LmEvalSession:
             for i, answer in zip(batch, answers, strict=True):
                 results[i] = answer
             rest = [i for i in batch if results[i] is None]
-            if len(rest) < len(batch):
-                self._ever_answered, self._n_failures = True, 0
-            if error is not None:
-                if len(rest) == 1:
-                    results[rest[0]] = Failed(one_line(error))
-                    self._n_failures += 1
-                elif rest:
-                    todo += [rest[len(rest) // 2 :], rest[: len(rest) // 2]]
-                self.stopped = self._reason_to_stop(kind, error)
+            if error is not None and len(rest) == 1:
+                results[rest[0]] = Failed(one_line(error))
+            elif rest:
+                todo += [rest[len(rest) // 2 :], rest[: len(rest) // 2]]
+            self._note(kind, len(rest) < len(batch), error, len(rest) == 1)
         return results
 
     def apply_chat_template(self, messages: list[dict[str, str]]) -> Any:
@@ -173,9 +195,10 @@ class LmEvalSession:
         failure = None
         start = time.perf_counter()
         try:
-            with quiet(), _seeded(seed):
+            with _seeded(seed):
                 instances = [Instance(kind, {}, question, i) for i, question in enumerate(questions)]
-                values = dict(enumerate(getattr(self._lm, kind)(instances) if instances else []))
+                told = getattr(self._lm, kind)(instances) if instances else []
+                values = dict(zip(range(len(instances)), told, strict=True))
         except Exception as error:  # models raise whatever their libraries do; `ask` judges it
             failure = error
             kept = self._record.answers
@@ -184,8 +207,16 @@ class LmEvalSession:
         ends = [self._record.ends.get(_key(question), (None, False)) for question in questions]
         return [Answered(values[i], seconds, *end) if i in values else None for i, end in enumerate(ends)], failure
 
+    def _note(self, kind: Kind, answered: bool, error: Exception | None, alone: bool) -> None:
+        """Takes note of how a call went, and stops where a failure tells that further ones are of no use."""
+        if answered:
+            self._ever_answered, self._n_failures = True, 0
+        self._n_failures += alone
+        if error is not None:
+            self.stopped = self.stopped or self._reason_to_stop(kind, error)
+
     def _reason_to_stop(self, kind: Kind, error: Exception) -> HarnessError | None:
-        """Returns what to raise where a failure tells that further calls are of no use."""
+        """Returns what to raise for a failure that every further call would meet, None for any other."""
         what = f"lm-eval model {self._name!r}"
         if isinstance(error, NotImplementedError):
             missing, other = ("log-likelihoods", "generate") if kind == "loglikelihood" else ("texts", "choice")

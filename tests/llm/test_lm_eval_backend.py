@@ -226,6 +226,46 @@ def served(server: Server, model: str = "local-completions", **calls: Any) -> Ba
     return build_backend(settings, CallSettings(max_retries=0, concurrency=calls.get("concurrency", 1)))
 
 
+@pytest.fixture
+def fragile() -> Iterator[list[list[str]]]:
+    """A model of lm-eval in this process that breaks over some texts in the middle of a batch; yields its calls."""
+    from lm_eval.api.model import LM
+    from lm_eval.api.registry import model_registry
+
+    calls: list[list[str]] = []
+
+    class Fragile(LM):
+        def __init__(self, **kwargs: object) -> None:
+            super().__init__()
+
+        def generate_until(self, requests: list[Any]) -> list[str]:
+            calls.append([])
+            for request in requests:
+                calls[-1].append(request.args[0])
+                if "poison" in request.args[0]:
+                    raise RuntimeError("out of memory")
+                self.cache_hook.add_partial("generate_until", request.args, "joy")
+            return ["joy"] * len(requests)
+
+        loglikelihood = loglikelihood_rolling = generate_until
+
+    model_registry.register("test-fragile", target=Fragile)
+    yield calls
+    model_registry._objs.pop("test-fragile")
+
+
+def test_a_batch_that_breaks_is_halved_without_what_was_answered(fragile: list[list[str]]) -> None:
+    backend = build_backend(ModelSettings("lm-eval", "test-fragile"), CALLS)
+    texts = [f"{'poison' if i in (3, 11) else 'fine'} {i}" for i in range(16)]
+    answers = ask(backend, *(Request(plain(text), CHOICES) for text in texts))
+    assert [i for i, answer in enumerate(answers) if answer.finish == "error"] == [3, 11]
+    assert answers[3].error == "RuntimeError: out of memory"
+    asked = [text for call in fragile for text in call if "fine" in text]
+    assert sorted(asked) == sorted(text for text in texts if "fine" in text)
+    with pytest.raises(CallsStoppedError, match="failed 8 times in a row"):
+        ask(backend, *(Request(plain(f"poison {i}"), CHOICES) for i in range(40)))
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_one_poisoned_request_of_twenty_fails_alone_and_no_other_is_paid_for_twice(
     server: Server, concurrency: int
@@ -236,9 +276,7 @@ def test_one_poisoned_request_of_twenty_fails_alone_and_no_other_is_paid_for_twi
     assert "400" in answers[13].error
     assert {answer.text for i, answer in enumerate(answers) if i != 13} == {" joy"}
     asked = [body["prompt"] for body in server.bodies if "fine" in body["prompt"]]
-    assert len(set(asked)) == 19
-    if concurrency == 1:  # else calls under way when one fails are given up
-        assert len(asked) == 19
+    assert len(asked) == len(set(asked)) == 19
 
 
 def test_a_chat_server_gets_messages_and_a_seed(server: Server) -> None:
@@ -266,7 +304,7 @@ def test_a_wrong_key_stops_at_once(server: Server) -> None:
     server.refuse = lambda text: 401
     with pytest.raises(ModelError, match="was refused: .*401"):
         ask(served(server), *(Request(plain(str(i)), CHOICES) for i in range(20)))
-    assert len(server.bodies) == 1
+    assert len(server.bodies) <= 2  # one may be under way
 
 
 def test_a_server_that_is_gone_stops_at_once(server: Server) -> None:
@@ -293,7 +331,8 @@ def test_answers_before_a_stop_are_yielded(server: Server) -> None:
         for number, response in served(server).answer(iter(requests)):
             arrived[number] = response
     assert arrived.pop(0).text == " joy"
-    assert [answer.finish for answer in arrived.values()] == ["error"] * 8
+    assert {answer.finish for answer in arrived.values()} == {"error"}
+    assert 8 <= len(arrived) <= 9
 
 
 def test_requests_are_taken_in_groups(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
