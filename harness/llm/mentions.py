@@ -1,0 +1,245 @@
+"""Label words in a text: its words, the names and word forms of a label set, and where a text names or negates one.
+
+Private to `harness.llm.parsing`. Knows no model and no status.
+
+Word forms are those of one family of words: noun and adjective of the same feeling ("anger", "angry"). Synonyms are
+not: which of them a label covers is a question of the annotation scheme (is rage anger or disgust at this corpus?), and
+answering it here would move scores between systems. "happy" is therefore no form of "joy". Nor are words on -ing: what
+is surprising need not surprise the speaker.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from harness.prompting.label_names import LabelNames
+
+FAMILIES = (
+    ("anger", "angry"),
+    ("disgust", "disgusted"),
+    ("excitement", "excited"),
+    ("fear", "fearful", "afraid", "scared"),
+    ("frustration", "frustrated"),
+    ("happiness", "happy"),
+    ("joy", "joyful"),
+    ("sadness", "sad"),
+    ("surprise", "surprised"),
+)
+"""Words that name one feeling; a label called by one of them is meant by the others too."""
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+SENTENCE_ENDS = frozenset(".!?;\n。")
+LISTING = frozenset((",", "/", "|", "&", "+", "and", "or", "nor", "and/or"))
+"""What may stand between the members of a list."""
+
+NEGATORS = frozenset(
+    ("not", "no", "never", "without", "neither", "nor", "cannot", "non", "hardly", "unlike", "≠", "¬", "!=", "~~")
+)
+"""Beside every word on -n't, "rather than", "instead of" and the like."""
+NEGATING_PAIRS = frozenset(
+    (("rather", "than"), ("other", "than"), ("instead", "of"), ("lack", "of"), ("absence", "of"), ("opposite", "of"))
+)
+NO_NEGATION = frozenset(("only", "just", "merely", "simply", "doubt", "question"))
+"""After a negator these take it back: "not only joy", "no doubt joy"."""
+BETWEEN = _set(
+    "a about an any anything as at be been being believe by call clearly definitely describe determine emotion exactly "
+    "express expressed expressing expresses feel feeling feels full genuine here identify if indicate is it it's "
+    "just kind know label like look looks merely much necessarily of particularly purely quite read real really say "
+    "seem seems sense she's he's she he they show showing shows sign signs simply so some speaker suggest sure tell "
+    "that the their they're think this to too truly utterance very was we were what whether would could"
+)
+"""Words across which a negator reaches the label: "I don't think the emotion is joy"."""
+AUXILIARIES = _set("is was are were does do did would could can should seems")
+
+CUES = _set(
+    "answer category class classification conclusion emotion emotional feeling label mood output prediction response "
+    "result sentiment state"
+)
+"""Words that announce an answer."""
+CONNECTORS = frozenset((":", "=", "->", "=>", "→", "is", "was", "seems", "appears", "would", "as"))
+LEADS = _set(
+    "a an be best better categorized categorised classified clearly definitely described label labeled labelled "
+    "likely mainly most mostly of one primarily probably simply strong the therefore to"
+) | {"\n"}
+"""Words between the announcement and the label."""
+REACH = 12
+"""Tokens that any search to the left may cross, so that reading stays linear."""
+
+_TOKEN = re.compile(r"[^\W_]+(?:['_-][^\W_]+)*|->|=>|!=|~~|[.!?;:,\n=/|&+≠¬→。]")
+_APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\u00b4`", "'''' ")
+_COURTESY = re.compile(
+    r"\b(?:i'm|i am|i'd be|i would be|i'll be|i will be|we're|we are) (?:so |very |more than |always )?"
+    r"[a-z]+ (?:to|i|that|not|we|so)\b|\b[a-z]+ to (?:help|assist)\b"
+)
+"""The model speaking of itself: "I'm afraid I ...", "happy to help"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A place where a text names a label."""
+
+    label: str
+    start: int
+    """Number of its first token."""
+    stop: int
+    """Number of the token behind it."""
+    form: bool
+    """Whether a word form stands there and not the label's name."""
+    negated: bool = False
+    """Whether the text says that it is not this label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """What stands for the labels of one set."""
+
+    words: Mapping[tuple[str, ...], tuple[str, bool]]
+    """(label, whether it is only a word form) by the words that name it."""
+    literal: Mapping[str, str]
+    """Label by its folded name as a whole, for names without any word, such as an emoji."""
+    longest: int
+    """Words of the longest name."""
+
+
+def fold(text: str) -> str:
+    """Returns a text in NFKC and without case, with straight apostrophes.
+
+    Normalised by pieces of 64 characters between spaces: long runs of combining marks take quadratic time.
+    """
+    if not text.isascii():
+        text = re.sub(r"\S{1,64}", lambda piece: unicodedata.normalize("NFKC", piece[0]), text)
+    return text.casefold().translate(_APOSTROPHES)
+
+
+def tokenize(folded: str) -> list[str]:
+    """Returns the words and the marks that matter, in order; other punctuation, markdown and emoji are dropped.
+
+    A word keeps its inner hyphens, apostrophes and underscores: "anger-free" is not "anger".
+    """
+    return _TOKEN.findall(_COURTESY.sub(" ", folded))
+
+
+def is_word(token: str) -> bool:
+    """Returns whether a token is a word or number."""
+    return token[0].isalnum()
+
+
+@lru_cache(maxsize=64)
+def build_lexicon(names: LabelNames) -> Lexicon:
+    """Returns what stands for each label: names as shown first, then the label set's own, then forms of either.
+
+    What would stand for two labels at one level stands for none, and no level takes a word from the one before.
+    """
+    shown = dict(zip(names.label_set.labels, names.shown, strict=True))
+    levels: list[dict[tuple[str, ...], set[str]]] = [defaultdict(set) for _ in range(3)]
+    for label, name in shown.items():
+        own = _words(name), _words(label)
+        levels[0][own[0]].add(label)
+        levels[1][own[1]].add(label)
+        for family in FAMILIES:
+            if any(words == (word,) for words in own for word in family):
+                for word in family:
+                    levels[2][(word,)].add(label)
+    words: dict[tuple[str, ...], tuple[str, bool]] = {}
+    taken: set[tuple[str, ...]] = {()}
+    for form, level in zip((False, False, True), levels, strict=True):
+        words |= {key: (min(labels), form) for key, labels in level.items() if key not in taken and len(labels) == 1}
+        taken |= set(level)
+    literal = {fold(name).strip(): label for label, name in shown.items()}
+    return Lexicon(words, literal, max(map(len, words), default=0))
+
+
+def find_mentions(tokens: Sequence[str], lexicon: Lexicon) -> list[Mention]:
+    """Returns every mention of a label, in order, the longest name first where several begin."""
+    found: list[Mention] = []
+    position = 0
+    while position < len(tokens):
+        for length in range(lexicon.longest, 0, -1):
+            entry = lexicon.words.get(tuple(tokens[position : position + length]))
+            if entry is not None:
+                stop = position + length
+                inherited = bool(found) and found[-1].negated and _is_list(tokens, found[-1].stop, position)
+                negated = inherited or _is_negated(tokens, position, stop)
+                found.append(Mention(entry[0], position, stop, entry[1], negated))
+                position = stop
+                break
+        else:
+            position += 1
+    return found
+
+
+def find_stated(tokens: Sequence[str], mentions: Sequence[Mention]) -> list[Mention]:
+    """Returns the mentions that answer an announcement ("Emotion: joy", "the answer is joy"), with their lists.
+
+    If an announcement is called final, only such ones count.
+    """
+    stated: list[Mention] = []
+    final: list[Mention] = []
+    for number, mention in enumerate(mentions):
+        if mention.negated:
+            continue
+        announced = _announcement(tokens, mention.start)
+        if announced is None:
+            before = mentions[number - 1] if number else None
+            for kind in (stated, final):
+                if before is not None and kind and kind[-1] is before and _is_list(tokens, before.stop, mention.start):
+                    kind.append(mention)
+            continue
+        stated.append(mention)
+        if announced:
+            final.append(mention)
+    return final or stated
+
+
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(token for token in _TOKEN.findall(fold(name)) if is_word(token))
+
+
+def _is_list(tokens: Sequence[str], start: int, stop: int) -> bool:
+    """Returns whether nothing but commas, slashes, "and" and "or" stand between two mentions."""
+    return 0 < stop - start <= 3 and all(token in LISTING for token in tokens[start:stop])
+
+
+def _is_negated(tokens: Sequence[str], start: int, stop: int) -> bool:
+    """Returns whether a negator reaches a mention from the left, or directly follows it ("joy isn't ...")."""
+    for position in range(start - 1, max(start - 1 - REACH, -1), -1):
+        if _negates(tokens, position):
+            return True
+        if tokens[position] not in BETWEEN:
+            break
+    after = stop + (stop < len(tokens) and tokens[stop] in AUXILIARIES)
+    if after < len(tokens) and _negates(tokens, after) and (after > stop or tokens[after].endswith("n't")):
+        return True
+    flat = [token for token in tokens[stop : stop + 4] if token not in (":", "?", "=", "->", ",")]
+    return flat[:1] in (["no"], ["false"]) and (len(flat) < 2 or not is_word(flat[1]))
+
+
+def _negates(tokens: Sequence[str], position: int) -> bool:
+    token, following = tokens[position], tuple(tokens[position + 1 : position + 3])
+    if token in NEGATORS or token.endswith("n't"):
+        return not (NO_NEGATION.intersection(following[:1]) or following == ("a", "doubt"))
+    return (tokens[position - 1] if position else "", token) in NEGATING_PAIRS
+
+
+def _announcement(tokens: Sequence[str], start: int) -> bool | None:
+    """Returns whether what announces a mention is called final; None where nothing announces it."""
+    position, limit = start - 1, start - 1 - REACH
+    while position > max(limit, 0) and tokens[position] in LEADS:
+        position -= 1
+    if position < 1 or tokens[position] not in CONNECTORS:
+        return None
+    for cue in range(position - 1, max(position - 1 - REACH, -1), -1):
+        if tokens[cue] in SENTENCE_ENDS:
+            return None
+        if tokens[cue] in CUES:
+            return "final" in tokens[max(cue - 2, 0) : cue]
+    return None
