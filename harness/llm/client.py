@@ -234,6 +234,8 @@ class Client:
     def _settle(self, most: Usage, response: Response) -> float | None:
         """Books what an answer has used, and returns its cost in US dollars, None where it is not known."""
         n_prompt, n_completion = response.n_prompt_tokens, response.n_completion_tokens
+        if n_completion is None and response.choice_logprobs is not None:
+            n_completion = 0  # nothing is written there
         usd = None
         if n_prompt is not None and n_completion is not None:
             if self._price is not None:

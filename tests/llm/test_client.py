@@ -249,6 +249,12 @@ def test_answers_that_do_not_tell_their_tokens_count_as_much_as_they_may(cache: 
     assert cache.stats().models[0].n_usd_unknown == 3
 
 
+def test_likelihoods_of_choices_cost_their_prompt(cache: ResponseCache) -> None:
+    echo = Echo(reply=lambda r: Response("stop", choice_logprobs=(-1.0, -2.0), n_prompt_tokens=30))
+    (answer,) = Client(echo, CallSettings(), cache, PRICE).answer([ask("?", mode="choice")])
+    assert answer.usd == pytest.approx(30e-6)
+
+
 def test_failed_calls_cost_nothing_and_calls_given_up_count_in_full(cache: ResponseCache) -> None:
     budget = Budget(max_tokens_total=1000)
     failing = Echo(n_tokens=10, reply=lambda r: Response("error", error="500"))

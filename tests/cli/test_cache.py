@@ -1,0 +1,95 @@
+"""`cache stats|why|prune`: what the response store holds, for people and for scripts; deleting asks first."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.llm import Request, Response
+from harness.llm.cache import ResponseCache, request_key
+from harness.prompting import Message, Prompt
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ResponseCache:
+    """Two answers of model 'a' and one of 'b', where the commands look by default."""
+    monkeypatch.setenv("ERC_CACHE_DIR", str(tmp_path / "cache"))
+    cache = ResponseCache(tmp_path / "cache" / "responses.sqlite")
+    request = Request(Prompt((Message("user", "?"),), "chat"), ("joy",))
+    for i, (model, usd) in enumerate((("a", 0.5), ("a", None), ("b", 0.25))):
+        key, fields = request_key({"backend": "openai", "model": model}, request, f"prompt {i}")
+        cache.put(key, fields, Response("stop", "joy", n_prompt_tokens=100, n_completion_tokens=1), usd, model)
+    return cache
+
+
+def test_stats_for_people(cli: Cli, store: ResponseCache) -> None:
+    result = cli("cache", "stats")
+    assert result.code == 0
+    assert f"{store.path}: 3 answers, " in result.out
+    row = next(line.split() for line in result.out.splitlines() if line.startswith("a "))
+    assert row[:9] == ["a", "openai", "2", "200", "2", "0.5000", "+", "1", "unknown"]
+
+
+def test_stats_for_scripts(cli: Cli, store: ResponseCache) -> None:
+    found = cli("cache", "stats", "--json").json
+    assert (found["path"], found["n_entries"]) == (str(store.path), 3)
+    assert found["n_bytes"] > 0
+    assert [(m["model"], m["backend"], m["n_entries"], m["usd"], m["n_usd_unknown"]) for m in found["models"]] == [
+        ("a", "openai", 2, 0.5, 1),
+        ("b", "openai", 1, 0.25, 0),
+    ]
+
+
+def test_no_store_is_empty_and_stays_away(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "responses.sqlite"
+    assert cli("cache", "stats", "--cache", path, "--json").json["n_entries"] == 0
+    assert cli("cache", "prune", "--all", "--cache", path, "--json").json["n_deleted"] == 0
+    assert not path.parent.exists()
+
+
+def test_without_a_terminal_prune_needs_yes(cli: Cli, store: ResponseCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    refused = cli("cache", "prune", "--model", "a")
+    assert refused.code == 2
+    assert refused.err == f"error: this would delete 2 answers from {store.path}; add --yes to do it\n"
+    assert store.stats().n_entries == 3
+    assert cli("cache", "prune", "--model", "a", "--yes", "--json").json["n_deleted"] == 2
+    assert [row.model for row in store.stats().models] == ["b"]
+
+
+@pytest.mark.parametrize(("typed", "n_left", "code"), [("n\n", 3, 130), ("y\n", 0, 0)])
+def test_at_a_terminal_prune_asks(store: ResponseCache, typed: str, n_left: int, code: int) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "harness", "cache", "prune", "--all"]
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        os.write(ours, typed.encode())
+        _, err = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert f"Delete 3 answers from {store.path}?" in err
+    assert process.returncode == code
+    assert store.stats().n_entries == n_left
+
+
+def test_prune_wants_to_know_what(cli: Cli, store: ResponseCache) -> None:
+    result = cli("cache", "prune", "--yes")
+    assert (result.code, result.out) == (2, "")
+    assert "--model NAME, --older-than DAYS or --corrupt, or else --all alone" in result.err
+    assert store.stats().n_entries == 3
+    assert cli("cache", "prune", "--older-than", 1, "--yes", "--json").json["n_deleted"] == 0
+
+
+def test_why_is_about_predictors_that_prompt(cli: Cli, store: ResponseCache) -> None:
+    result = cli("cache", "why", "majority", "--dataset", "toy", "--utterance", "x")
+    assert result.code == 2
+    assert "predictor 'majority' asks no language model" in result.err
