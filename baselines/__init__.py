@@ -1,8 +1,10 @@
 """The compared systems, by name. Imports nothing: each module is loaded when its system is first asked for."""
 
 BUILTIN = {
+    "few-shot": "baselines.llm.few_shot:FewShot",
     "majority": "baselines.simple.majority:Majority",
     "stratified": "baselines.simple.stratified:Stratified",
     "tfidf-logreg": "baselines.simple.tfidf_logreg:TfidfLogreg",
     "tfidf-svm": "baselines.simple.tfidf_svm:TfidfSvm",
+    "zero-shot": "baselines.llm.zero_shot:ZeroShot",
 }

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import harness
-from harness.cli import cache, check, compare, data, doctor, explain, leaderboard, listing, power, show
+from harness.cli import cache, check, compare, data, doctor, explain, leaderboard, listing, power, prompt, show
 from harness.cli import run as run_command
 from harness.cli.argv import expand_repeated
 from harness.cli.output import clean
@@ -32,6 +32,7 @@ app.command()(doctor.doctor)
 app.add_typer(listing.app, name="list")
 app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")
+app.add_typer(prompt.app, name="prompt")
 app.add_typer(leaderboard.app, name="leaderboard")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli import calls as options
 from harness.cli.options import DataDir, Json, Plugins, Quiet, ResultsDir, find_data_dir, find_layout
 from harness.cli.output import note, print_json, print_text
 from harness.errors import ConfigError
@@ -32,6 +33,19 @@ def run(
     split: Annotated[str | None, typer.Option(help="Split to predict: dev or test. Default: test.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
     rerun: Annotated[bool, typer.Option("--rerun", help="Throw sealed runs away and make them again.")] = False,
+    dry_run: options.DryRun = False,
+    max_cost: options.MaxCost = None,
+    max_tokens_total: options.MaxTokensTotal = None,
+    prices: options.Prices = None,
+    concurrency: options.Concurrency = 32,
+    requests_per_minute: options.RequestsPerMinute = None,
+    tokens_per_minute: options.TokensPerMinute = None,
+    timeout_seconds: options.TimeoutSeconds = 60.0,
+    max_retries: options.MaxRetries = 6,
+    batch_api: options.BatchApi = False,
+    batch_size: options.BatchSize = 32,
+    download: options.Download = False,
+    cache: options.Cache = None,
     data_dir: DataDir = None,
     results_dir: ResultsDir = None,
     plugin: Plugins = None,
@@ -41,8 +55,10 @@ def run(
     """Run predictors on datasets; finished runs are skipped, interrupted ones go on."""
     from harness.evaluation.executors import execute_in_processes, execute_serially
     from harness.evaluation.jobs import Settings, plan
+    from harness.llm.calls import CallSettings
     from harness.predictors.plugins import load_plugins
 
+    from .dry_run import show_estimates
     from .progress import RunDisplay
 
     layout = find_layout(results_dir)
@@ -51,8 +67,16 @@ def run(
     if board and (predictors or dataset or seed or param or split):
         raise ConfigError("--board says what to run: give no predictor, --dataset, --split, --seed or -P with it")
     wanted = _board_jobs(board, layout) if board else _named_jobs(predictors, dataset, split or "test", seed, param)
-    settings = Settings(layout.root, find_data_dir(data_dir), plugins, rerun)
+    options.check_limits(max_cost, max_tokens_total, jobs)
+    calls = CallSettings(
+        concurrency, requests_per_minute, tokens_per_minute, timeout_seconds, max_retries, batch_size, batch_api,
+        max_cost, max_tokens_total, download, cache, prices,
+    )  # fmt: skip
+    settings = Settings(layout.root, find_data_dir(data_dir), plugins, rerun, calls)
     runs = plan(wanted, settings)
+    if dry_run:
+        show_estimates(runs, settings, as_json)
+        return
     if not quiet:
         _note_dropped_seeds(wanted, runs)
     with RunDisplay(runs, quiet) as display:

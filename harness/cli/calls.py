@@ -1,0 +1,60 @@
+"""Options for how calls to language models are made, and the settings they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.errors import ConfigError
+
+PANEL = "Calls to language models"
+
+Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight at most.", rich_help_panel=PANEL)]
+RequestsPerMinute = Annotated[
+    float | None, typer.Option(min=0.001, help="Requests a minute at most.", rich_help_panel=PANEL)
+]
+TokensPerMinute = Annotated[
+    float | None, typer.Option(min=1, help="Prompt and completion tokens a minute at most.", rich_help_panel=PANEL)
+]
+TimeoutSeconds = Annotated[float, typer.Option(min=0.1, help="Patience with one request.", rich_help_panel=PANEL)]
+MaxRetries = Annotated[int, typer.Option(min=0, help="Attempts after a transient error.", rich_help_panel=PANEL)]
+BatchSize = Annotated[int, typer.Option(min=1, help="Prompts that a local model reads at once.", rich_help_panel=PANEL)]
+BatchApi = Annotated[bool, typer.Option("--batch-api", help="Use the provider's batch service.", rich_help_panel=PANEL)]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Call nobody: say how many tokens and dollars it would take.", rich_help_panel=PANEL
+    ),
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(help="US dollars that this command may spend; it stops resumably.", rich_help_panel=PANEL),
+]
+MaxTokensTotal = Annotated[
+    int | None, typer.Option(help="Tokens that this command may use; it stops resumably.", rich_help_panel=PANEL)
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="Allow to fetch model weights from their hub.", rich_help_panel=PANEL)
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option("--cache", help="File of the response store. Default: in ERC_CACHE_DIR.", rich_help_panel=PANEL),
+]
+Prices = Annotated[
+    Path | None, typer.Option("--prices", help="TOML file of prices that go before ours.", rich_help_panel=PANEL)
+]
+
+
+def check_limits(max_cost: float | None, max_tokens_total: int | None, n_jobs: int) -> None:
+    """Checks that limits can be kept: one process counts what all runs of a command use.
+
+    Raises:
+        ConfigError: several processes would have to share a limit.
+    """
+    if n_jobs > 1 and (max_cost is not None or max_tokens_total is not None):
+        raise ConfigError(
+            f"--jobs {n_jobs} with --max-cost or --max-tokens-total: one process must keep the count; leave out --jobs "
+            "(--concurrency is how many requests are in flight)"
+        )
