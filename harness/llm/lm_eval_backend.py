@@ -8,10 +8,9 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice, product
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from harness.errors import ConfigError, MissingDependencyError
 from harness.llm.backend import ModelSettings, register_backend
@@ -34,26 +33,14 @@ Question = tuple[Any, Any]
 """(what the model reads, continuation), or (what the model reads, settings of the generation)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """The choices after one prompt, as lm-eval scores them."""
+class _Scored(NamedTuple):
+    """The choices after one prompt, as lm-eval scores them: white space that ends a prompt counts to each choice."""
 
-    questions: tuple[tuple[Any, str], ...]
+    questions: tuple[Question, ...]
     """(what the model reads, continuation) for each choice."""
     n_prompt_tokens: int | None
     n_tokens: tuple[int, ...] | None
     """Of each continuation; None: no tokenizer to ask."""
-    space: tuple[Any, str] | None
-    """The question for the white space at the end of the prompt, where lm-eval counts it to every continuation."""
-
-    @property
-    def asked(self) -> tuple[tuple[Any, str], ...]:
-        return self.questions if self.space is None else (*self.questions, self.space)
-
-    def logprobs(self, found: Mapping[Question, float]) -> tuple[float, ...]:
-        """Returns the log-likelihood of each continuation given the whole prompt, its white space included."""
-        off = 0.0 if self.space is None else found[self.space]
-        return tuple(found[question] - off for question in self.questions)
 
 
 @register_backend("lm-eval")
@@ -151,14 +138,8 @@ class LmEvalBackend:
         context = self._context(prompt)
         questions = tuple((context, prompt.continuation(choice)) for choice in choices)
         tokens = [self._open.split_tokens(*question) for question in questions]
-        if any(split is None for split in tokens):
-            return _Scored(questions, None, None, None)
-        endings = [split[1] for split in tokens if split is not None]
-        (_, space) = self._open.split_tokens(context, "") or ([], [])
-        own = bool(space) and all(len(one) > len(space) and one[: len(space)] == space for one in endings)
-        n_off = len(space) if own else 0
-        n_tokens = tuple(len(one) - n_off for one in endings)
-        return _Scored(questions, self.count_tokens(context), n_tokens, (context, "") if own else None)
+        n_tokens = tuple(len(split[1]) for split in tokens if split is not None)
+        return _Scored(questions, self.count_tokens(context), n_tokens if len(n_tokens) == len(tokens) else None)
 
     def _choose(self, asked: Sequence[tuple[int, Request]]) -> Iterator[tuple[int, Response]]:
         plans: list[tuple[int, _Scored, _Scored | None]] = []
@@ -169,15 +150,15 @@ class LmEvalBackend:
                 yield number, Response("error", error=problem)
             else:
                 plans.append((number, given, premise))
-        premises = {question for _, _, premise in plans if premise for question in premise.asked}
-        wanted = dict.fromkeys(question for _, given, _ in plans for question in given.asked)
+        premises = {question for _, _, premise in plans if premise for question in premise.questions}
+        wanted = dict.fromkeys(question for _, given, _ in plans for question in given.questions)
         wanted |= dict.fromkeys(premises - self._premises.keys())
         results = dict(zip(wanted, self._open.ask("loglikelihood", list(wanted)), strict=True))
         answered = {question: result for question, result in results.items() if isinstance(result, Answered)}
         found = self._premises | {question: float(result.value[0]) for question, result in answered.items()}
         self._premises |= {question: found[question] for question in premises & found.keys()}
         for number, given, premise in plans:
-            own = [*given.asked, *(premise.asked if premise else ())]
+            own = [*given.questions, *(premise.questions if premise else ())]
             failed = [result for question in own if isinstance(result := results.get(question), Failed)]
             if failed:
                 yield number, Response("error", error=failed[0].cause)
@@ -186,9 +167,9 @@ class LmEvalBackend:
                     number,
                     Response(
                         "stop",
-                        choice_logprobs=given.logprobs(found),
+                        choice_logprobs=tuple(found[question] for question in given.questions),
                         choice_tokens=given.n_tokens,
-                        premise_logprobs=premise.logprobs(found) if premise else None,
+                        premise_logprobs=tuple(found[question] for question in premise.questions) if premise else None,
                         n_prompt_tokens=given.n_prompt_tokens,
                         n_completion_tokens=None if given.n_tokens is None else 0,
                         seconds=sum(answered[question].seconds for question in own if question in answered),

@@ -128,8 +128,10 @@ class LmEvalSession:
     def apply_chat_template(self, messages: list[dict[str, str]]) -> Any:
         """Returns what the model reads for messages: a text, or for a chat server the messages as JSON.
 
+        A template that leaves the system's text out gets it in front of the user's first text.
+
         Raises:
-            ModelError: the model has no chat template, or one that drops a message.
+            ModelError: the model has no chat template, or one that leaves out more.
         """
         what = f"the chat template of lm-eval model {self._name!r}"
         try:
@@ -137,12 +139,17 @@ class LmEvalSession:
                 context = self._lm.apply_chat_template(messages)
         except (NotImplementedError, ValueError) as error:  # of models, and of tokenizers without a template
             raise ModelError(f"{what} cannot be used: {one_line(error)}; type: -P form=plain") from error
-        if not isinstance(context, str) and not self._is_chat_server:
+        if not isinstance(context, str):
+            if self._is_chat_server:
+                return context
             raise ModelError(f"{what} is not known, and its server takes no messages; type: -P form=plain")
-        for message in messages:
-            if isinstance(context, str) and message["content"].strip() not in context:
-                raise ModelError(f"{what} drops {message['content'][:40]!r} of {message['role']}; type: -P form=plain")
-        return context
+        lost = [message for message in messages if message["content"].strip() not in context]
+        if not lost:
+            return context
+        system, first, *rest = messages
+        if lost != [system] or system["role"] != "system":
+            raise ModelError(f"{what} drops {lost[0]['content'][:40]!r} of {lost[0]['role']}; type: -P form=plain")
+        return self.apply_chat_template([{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest])
 
     @property
     def takes_messages(self) -> bool:

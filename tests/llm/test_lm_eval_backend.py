@@ -17,7 +17,7 @@ from harness.errors import CallsStoppedError, ConfigError, MissingDependencyErro
 from harness.llm import Backend, CallSettings, Decoding, ModelSettings, Request, Response, build_backend
 from harness.llm.lm_eval_loading import public_arguments
 from harness.llm.tiny import build_tiny_llama, sample_texts
-from harness.prompting import Message, Prompt
+from harness.prompting import Form, Message, Prompt
 
 CHOICES = ("neutral", "joy", "anger")
 CALLS = CallSettings(max_retries=0, concurrency=1, batch_size=4)
@@ -81,16 +81,37 @@ def test_likelihoods_are_those_of_a_forward_pass(tiny: Backend, reference: Any, 
     (response,) = ask(tiny, Request(prompt, CHOICES, "choice", with_premise=True))
     assert response.choice_logprobs is not None and response.premise_logprobs is not None
     for given, found in ((prompt, response.choice_logprobs), (prompt.premise, response.premise_logprobs)):
-        messages = [{"role": m.role, "content": m.content} for m in given.messages]
-        context = (
-            tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
-            if prompt.form == "chat"
-            else tokenizer(given.text)["input_ids"]
-        )
+        text = tiny.render(given)
+        special = prompt.form == "plain"  # a chat template writes the start token itself
+        context = tokenizer(text.rstrip(), add_special_tokens=special)["input_ids"]
+        space = text[len(text.rstrip()) :]
         for i, choice in enumerate(CHOICES):
-            tokens = tokenizer(given.continuation(choice), add_special_tokens=False)["input_ids"]
+            tokens = tokenizer(space + given.continuation(choice), add_special_tokens=False)["input_ids"]
             assert found[i] == pytest.approx(log_likelihood(reference, context, tokens), abs=1e-4)
-            assert response.choice_tokens is not None and response.choice_tokens[i] == len(tokens)
+            if given is prompt:
+                assert response.choice_tokens is not None and response.choice_tokens[i] == len(tokens)
+    assert response.n_prompt_tokens == len(tokenizer(tiny.render(prompt), add_special_tokens=special)["input_ids"])
+
+
+@pytest.mark.parametrize("form", ["plain", "chat"])
+def test_answers_are_those_of_the_other_back_end(tiny: Backend, folder: Path, form: Form) -> None:
+    other = build_backend(ModelSettings("transformers", str(folder), dtype="fp32"), CALLS)
+    prompts = [
+        Prompt((PLAIN.messages[0], Message("user", f"A: {text}\nEmotion:")), form) for text in ("No!", "Oh, well.")
+    ]
+    assert [tiny.render(prompt) for prompt in prompts] == [other.render(prompt) for prompt in prompts]
+    asked = [Request(prompt, CHOICES, "choice", with_premise=True) for prompt in prompts]
+    for ours, theirs in zip(ask(tiny, *asked), ask(other, *asked), strict=True):
+        assert ours.choice_logprobs == pytest.approx(theirs.choice_logprobs, abs=1e-4)
+        assert ours.premise_logprobs == pytest.approx(theirs.premise_logprobs, abs=1e-4)
+        assert ours.choice_tokens == theirs.choice_tokens
+    asked = [Request(prompt, CHOICES, decoding=Decoding(6)) for prompt in prompts]
+    for ours, theirs in zip(ask(tiny, *asked), ask(other, *asked), strict=True):
+        assert (ours.text, ours.finish, ours.n_completion_tokens) == (
+            theirs.text,
+            theirs.finish,
+            theirs.n_completion_tokens,
+        )
 
 
 def test_a_text_is_what_greedy_generation_writes(tiny: Backend, reference: Any) -> None:
@@ -163,21 +184,31 @@ def test_nothing_is_printed_and_no_state_is_left_changed(folder: Path, capfd: py
     assert before == (tqdm.__init__, logging.getLogger("lm_eval").level)
 
 
-def test_a_chat_template_that_drops_a_message_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_chat_template_that_leaves_the_system_out_gets_its_text_with_the_first_question(
+    folder: Path, tmp_path: Path
+) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.chat_template = "{{ messages[-1]['content'] }}"
-    tokenizer.save_pretrained(tmp_path)
     AutoModelForCausalLM.from_pretrained(folder).save_pretrained(tmp_path)
-    backend = hf(tmp_path)
-    with pytest.raises(ModelError, match=r"drops 'Name the emotion.' of system; type: -P form=plain"):
-        backend.render(CHAT)
-    assert backend.preferred_form() == "chat"
-    tokenizer.chat_template = None
-    (tmp_path / "chat_template.jinja").unlink()
-    tokenizer.save_pretrained(tmp_path)
-    assert hf(tmp_path).preferred_form() == "plain"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+
+    def with_template(template: str | None) -> Backend:
+        tokenizer.chat_template = template
+        (tmp_path / "chat_template.jinja").unlink(missing_ok=True)
+        tokenizer.save_pretrained(tmp_path)
+        return hf(tmp_path)
+
+    expected = "Name the emotion.\n\nA: I won!\nEmotion:"
+    ignoring = "{% for m in messages if m.role != 'system' %}[{{ m.content }}]{% endfor %}"
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}" + ignoring
+    assert with_template(ignoring).render(CHAT) == f"[{expected}]"
+    assert with_template(refusing).render(CHAT) == f"[{expected}]"
+    with pytest.raises(ModelError, match=r"drops 'A: I won!.*; type: -P form=plain"):
+        with_template("{{ messages[0].content }}").render(CHAT)
+    none = with_template(None)
+    assert none.preferred_form() == "plain"
+    with pytest.raises(ModelError, match="cannot be used: .*chat_template.*; type: -P form=plain"):
+        none.render(CHAT)
 
 
 class Server:
