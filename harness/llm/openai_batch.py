@@ -35,8 +35,6 @@ _MOST_LINES, _MOST_BYTES = 50_000, 200_000_000
 _LONGEST_POLL = 60.0
 """Seconds between two looks at a batch at most."""
 _ENDED = {"completed", "failed", "expired", "cancelled"}
-_LATE = "batch_expired"
-"""Error code of a line that was not reached in time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,29 @@ class Ledger:
 
     def put(self, key: str, entry: Mapping[str, Any]) -> None:
         """Adds an entry; raises as `read` where the file cannot be written."""
-        self._write(self.read() | {key: dict(entry)})
+        with self._locked():
+            self._write(self.read() | {key: dict(entry)})
 
     def remove(self, key: str) -> None:
         """Removes an entry; raises as `read` where the file cannot be written."""
-        self._write({k: entry for k, entry in self.read().items() if k != key})
+        with self._locked():
+            self._write({k: entry for k, entry in self.read().items() if k != key})
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Waits until no other process changes the file."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = self.path.with_name(f".{self.path.name}.lock").open("w")
+        except OSError as error:
+            raise self._not_written(error) from error
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the file is closed
+            yield
 
     def _write(self, entries: Mapping[str, Any]) -> None:
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("w", encoding="utf-8") as file:
                 json.dump(entries, file)
                 file.flush()
@@ -54,4 +68,7 @@ class Ledger:
         except OSError as error:
             with suppress(OSError):  # the first error is the one to tell
                 temporary.unlink()
-            raise StoreError(f"cannot write {self.path}: {error.strerror or error}; choose another --cache") from error
+            raise self._not_written(error) from error
+
+    def _not_written(self, error: OSError) -> StoreError:
+        return StoreError(f"cannot write {self.path}: {error.strerror or error}; choose another --cache")

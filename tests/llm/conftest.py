@@ -103,33 +103,40 @@ async def cut(call: Call) -> web.StreamResponse:
 
 
 @pytest.fixture
-def loopback() -> Iterator[Callable[[Handler], Loopback]]:
-    """Starts servers in one background loop; call it with what they answer."""
+def open_app() -> Iterator[Callable[[web.Application], str]]:
+    """Opens applications on loopback ports, in one background loop; returns addresses."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     runners: list[web.AppRunner] = []
 
-    async def open_site(server: Loopback) -> None:
-        app = web.Application(client_max_size=2**26)
-        app.router.add_post("/{path:.*}", server.handle)
+    async def open_site(app: web.Application) -> str:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         runners.append(runner)
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        return f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
 
-    def start(handler: Handler) -> Loopback:
-        server = Loopback(handler)
-        asyncio.run_coroutine_threadsafe(open_site(server), loop).result(10)
-        return server
-
-    yield start
+    yield lambda app: asyncio.run_coroutine_threadsafe(open_site(app), loop).result(10)
     for runner in runners:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(10)
     loop.close()
+
+
+@pytest.fixture
+def loopback(open_app: Callable[[web.Application], str]) -> Callable[[Handler], Loopback]:
+    """Starts servers; call it with what they answer."""
+
+    def start(handler: Handler) -> Loopback:
+        server = Loopback(handler)
+        app = web.Application(client_max_size=2**26)
+        app.router.add_post("/{path:.*}", server.handle)
+        server.url = open_app(app)
+        return server
+
+    return start
 
 
 @pytest.fixture
