@@ -24,7 +24,8 @@ def weigh_choices(response: Response, choices: Sequence[str], how: Normalisation
     "sum" is the likelihood of the whole continuation, lm-eval's acc; it favours short labels. "token-mean" divides it
     by the number of its tokens, and so depends on the tokenizer. "byte-mean" divides it by the UTF-8 bytes of the
     choice as shown, without the space before it; so does lm-eval's acc_bytes, while its acc_norm divides by characters
-    (the same for ASCII). "pmi" subtracts the likelihood given the premise alone, as lm-eval's acc_mutual_info does.
+    (the same for ASCII). "pmi" subtracts the likelihood given `prompt.premise`; lm-eval's acc_mutual_info subtracts
+    the one given nothing.
 
     Args:
         response: an answer in mode "choice".
@@ -32,10 +33,11 @@ def weigh_choices(response: Response, choices: Sequence[str], how: Normalisation
         how: the normalisation.
 
     Raises:
-        PredictionError: the response lacks what the normalisation needs, or a number is not one.
+        PredictionError: the response lacks what the normalisation needs.
 
     Source: Brown et al. 2020 (GPT-3), section 2.4, for the mean over tokens; Holtzman et al. 2021, "Surface Form
-    Competition", equation 2, for pmi.
+    Competition: Why the Highest Probability Answer Isn't Always Right", for pmi with a domain premise; lm-eval 0.4.13,
+    `ConfigurableTask.process_results`, for its metrics.
     """
     logprobs = _numbers("choice_logprobs", response.choice_logprobs, choices)
     if how == "sum":
@@ -57,7 +59,8 @@ def pick_choice(response: Response, names: LabelNames, how: Normalisation) -> tu
 
     Weights that are equal to the last bit single out no label, and the order of the label set shall not decide: the
     answer is unparsed under the rule "choice:<how>:tie", with no probabilities. Ties of a working model are rare;
-    many of them point to a back end that scores something else than the choices.
+    many of them point to a back end that scores something else than the choices. A weight that is nan or infinite
+    (an overflow in half precision) fails this answer alone, under "choice:<how>:not-finite".
 
     The probabilities are those of the label set only. After "byte-mean" or "token-mean" they are flatter than the
     model's own, which calibration scores will show.
@@ -70,6 +73,8 @@ def pick_choice(response: Response, names: LabelNames, how: Normalisation) -> tu
     if response.finish == "filter":
         return Reading(None, "refused", "content-filter"), None
     weights = weigh_choices(response, names.shown, how)
+    if not all(map(math.isfinite, weights)):
+        return Reading(None, "failed", f"choice:{how}:not-finite"), None
     best = max(weights)
     if weights.count(best) > 1:
         return Reading(None, "unparsed", f"choice:{how}:tie"), None
@@ -108,9 +113,9 @@ def scores_from_first_token(response: Response, names: LabelNames) -> dict[str, 
 
 def _numbers(field: str, values: Sequence[float] | None, choices: Sequence[str]) -> tuple[float, ...]:
     """Returns the numbers of a response, one a choice."""
-    if values is None or len(values) != len(choices) or not choices or not all(math.isfinite(v) for v in values):
+    if values is None or len(values) != len(choices) or not choices:
         raise PredictionError(
-            f"{field} {values!r}: expected {len(choices)} finite numbers, one for each of {list(choices)!r}; "
+            f"{field} {values!r}: expected {len(choices)} numbers, one for each of {list(choices)!r}; "
             "use a back end that scores choices, or -P answers=generate"
         )
     return tuple(map(float, values))

@@ -41,24 +41,33 @@ SENTENCE_ENDS = frozenset(".!?;\n。")
 LISTING = frozenset((",", "/", "|", "&", "+", "and", "or", "nor", "and/or"))
 """What may stand between the members of a list."""
 
-NEGATORS = frozenset(
-    ("not", "no", "never", "without", "neither", "nor", "cannot", "non", "hardly", "unlike", "≠", "¬", "!=", "~~")
+NEGATORS = _set(
+    "not no never without neither nor cannot non hardly unlike except excluding "
+    "dont doesnt didnt isnt wasnt arent cant wouldnt aint ≠ ¬ != ~~"
 )
-"""Beside every word on -n't, "rather than", "instead of" and the like."""
+"""Beside every word on -n't."""
 NEGATING_PAIRS = frozenset(
-    (("rather", "than"), ("other", "than"), ("instead", "of"), ("lack", "of"), ("absence", "of"), ("opposite", "of"))
+    tuple(pair.split("-"))
+    for pair in _set(
+        "rather-than other-than instead-of lack-of absence-of opposite-of devoid-of free-of free-from far-from "
+        "anything-but except-for fails-to"
+    )
 )
 NO_NEGATION = frozenset(("only", "just", "merely", "simply", "doubt", "question"))
 """After a negator these take it back: "not only joy", "no doubt joy"."""
 BETWEEN = _set(
-    "a about an any anything as at be been being believe by call clearly definitely describe determine emotion exactly "
-    "express expressed expressing expresses feel feeling feels full genuine here identify if indicate is it it's "
-    "just kind know label like look looks merely much necessarily of particularly purely quite read real really say "
-    "seem seems sense she's he's she he they show showing shows sign signs simply so some speaker suggest sure tell "
-    "that the their they're think this to too truly utterance very was we were what whether would could"
+    "a about an any anything as at be been being believe by call clearly could definitely describe determine "
+    "emotion exactly express expressed expresses expressing feel feeling feels full genuine he he's here identify "
+    "if indicate is it it's its just kind know label like longer look looks merely much necessarily of "
+    "particularly purely quite read real really say seem seems sense she she's show showing shows sign signs "
+    "simply so some speaker suggest sure tell that the their they they're think this to too truly utterance very "
+    "was we were what whether would"
 )
 """Words across which a negator reaches the label: "I don't think the emotion is joy"."""
 AUXILIARIES = _set("is was are were does do did would could can should seems")
+
+RULED_OUT = _set("absent excluded incorrect ruled unlikely wrong")
+"""Said of a label after an auxiliary: "joy is ruled out"."""
 
 CUES = _set(
     "answer category class classification conclusion emotion emotional feeling label mood output prediction response "
@@ -113,10 +122,11 @@ class Lexicon:
 def fold(text: str) -> str:
     """Returns a text in NFKC and without case, with straight apostrophes.
 
-    Normalised by pieces of 64 characters between spaces: long runs of combining marks take quadratic time.
+    What is longer than 64 characters without a space stays as it is: it is no label, and long runs of combining marks
+    take quadratic time.
     """
     if not text.isascii():
-        text = re.sub(r"\S{1,64}", lambda piece: unicodedata.normalize("NFKC", piece[0]), text)
+        text = re.sub(r"\S+", _normalise, text)
     return text.casefold().translate(_APOSTROPHES)
 
 
@@ -178,26 +188,45 @@ def find_mentions(tokens: Sequence[str], lexicon: Lexicon) -> list[Mention]:
 
 
 def find_stated(tokens: Sequence[str], mentions: Sequence[Mention]) -> list[Mention]:
-    """Returns the mentions that answer an announcement ("Emotion: joy", "the answer is joy"), with their lists.
+    """Returns the mentions that state an answer, in order.
 
-    If an announcement is called final, only such ones count.
+    Announced ones do ("Emotion: joy", "the answer is joy"), and only the final ones if any is called that. If the text
+    begins with a label as a sentence of its own ("Joy. She laughs."), so do all such sentences. Lists state nothing.
     """
     stated: list[Mention] = []
     final: list[Mention] = []
-    for number, mention in enumerate(mentions):
-        if mention.negated:
+    opens = bool(mentions) and mentions[0].start == 0 and _stands_alone(tokens, mentions[0])
+    for members in _group_lists(tokens, mentions):
+        mention = members[0]
+        if mention.negated or len({member.label for member in members}) > 1:
             continue
         announced = _announcement(tokens, mention.start)
-        if announced is None:
-            before = mentions[number - 1] if number else None
-            for kind in (stated, final):
-                if before is not None and kind and kind[-1] is before and _is_list(tokens, before.stop, mention.start):
-                    kind.append(mention)
-            continue
-        stated.append(mention)
+        if announced is not None or (opens and _stands_alone(tokens, mention)):
+            stated.append(mention)
         if announced:
             final.append(mention)
     return final or stated
+
+
+def _group_lists(tokens: Sequence[str], mentions: Sequence[Mention]) -> list[list[Mention]]:
+    """Returns mentions with those that they are listed with: "joy, anger or fear"."""
+    groups: list[list[Mention]] = []
+    for mention in mentions:
+        if groups and _is_list(tokens, groups[-1][-1].stop, mention.start):
+            groups[-1].append(mention)
+        else:
+            groups.append([mention])
+    return groups
+
+
+def _stands_alone(tokens: Sequence[str], mention: Mention) -> bool:
+    """Returns whether a mention is a whole sentence, and no question."""
+    before, after = tokens[max(mention.start - 1, 0) : mention.start], tokens[mention.stop : mention.stop + 1]
+    return SENTENCE_ENDS.issuperset(before) and (SENTENCE_ENDS - {"?"}).issuperset(after)
+
+
+def _normalise(piece: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKC", piece[0]) if len(piece[0]) <= 64 else piece[0]
 
 
 def _words(name: str) -> tuple[str, ...]:
@@ -217,10 +246,15 @@ def _is_negated(tokens: Sequence[str], start: int, stop: int) -> bool:
         if tokens[position] not in BETWEEN:
             break
     after = stop + (stop < len(tokens) and tokens[stop] in AUXILIARIES)
+    after += after > stop and after < len(tokens) and tokens[after] == "be"
     if after < len(tokens) and _negates(tokens, after) and (after > stop or tokens[after].endswith("n't")):
         return True
-    flat = [token for token in tokens[stop : stop + 4] if token not in (":", "?", "=", "->", ",")]
-    return flat[:1] in (["no"], ["false"]) and (len(flat) < 2 or not is_word(flat[1]))
+    if after > stop and after < len(tokens) and tokens[after] in RULED_OUT:
+        return True
+    verdict = stop + (stop < len(tokens) and tokens[stop] in (":", "?", "=", "->"))
+    return tokens[verdict : verdict + 1] in (["no"], ["false"]) and not any(
+        map(is_word, tokens[verdict + 1 : verdict + 2])
+    )
 
 
 def _negates(tokens: Sequence[str], position: int) -> bool:

@@ -5,16 +5,17 @@ No rule guesses: what names no label, or two, has no label. No rule knows a neut
 
 call-failed      the call failed for good                                                    failed
 content-filter   the provider withheld the answer                                            refused
-empty            nothing is written (beside reasoning)                                       unparsed
+empty            no word is written, beside reasoning                                        unparsed
 open-reasoning   the answer ends inside <think>                                              unparsed
+label            the first line is a label and nothing else, and the next no other one       ok
 json             {"label": "joy"}: the fields that announce a label agree on one             ok, else unparsed
-label            the first line is a label and nothing else, whatever follows                ok
-statement        "Emotion: joy", "the answer is joy": all such statements agree              ok
+statement        "Emotion: joy", "the answer is joy", "Joy. ...": all such statements agree  ok
 refusal          "I'm sorry, but I can't", "as an AI", "cannot be determined"                refused
 first-line       the first line names one label in a sentence                                ok
 text             the first line names none, and the whole answer names one                   ok
 several-labels   two labels are named, and none is stated                                    unparsed
 negated          only labels that are ruled out ("not joy")                                  unparsed
+unfinished       one label is named, in what the token limit left unfinished                 truncated
 no-label         no label is named                                                           unparsed
 
 A label is named by whole words: the name as shown, the label set's own name, or a word form of either (see
@@ -49,18 +50,25 @@ from harness.llm.request import Response
 from harness.prompting.label_names import LabelNames
 from harness.schema.prediction import Status
 
+_BARE = re.compile(r"[\s!-/:-@\[-`{-~]*")
+"""A line without a word: blank, a rule, the fence of a code block."""
+_BULLET = re.compile(r"\s*(?:\d{1,2}[.)]|\(?\w\))\s")
+"""The number of a line in a list, "1. " or "(b) "."""
 _REASONING = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _TASK = (
     "answer|analy[sz]e|assess|assign|assist|categori[sz]e|choose|classify|comply|continue|decide|detect|determine|"
-    "engage|fulfil|help|identify|infer|interpret|label|predict|process|provide|respond|say|tell"
+    "engage|fulfil|help|identify|infer|interpret|label|make|predict|process|provide|respond|say|tell"
 )
 _REFUSAL = re.compile(
-    r"\A\W*(?:i'm (?:really |very |so )?sorry|i am (?:really |very |so )?sorry|sorry\b|i apologi[sz]e|my apologies|"
-    r"as an? (?:ai|large|language|assistant)\b|i (?:don't|do not) know\b|i'm not sure|i am not sure|i won't|i will not)"
+    r"\A\W*(?:(?:i'm |i am )?(?:\w+ )?sorry(?:\W*\Z|,? (?:but|i|as)\b)|"
+    rf"(?:i apologi[sz]e|my apologies),? (?:but|i|for)\b|"
+    rf"i (?:don't|do not) know\b|(?:unable|impossible|not possible) to (?:{_TASK})\b)"
     r"|\bas an (?:ai|artificial intelligence)\b|\bas a (?:large )?language model\b"
-    rf"|\b(?:can't|cannot|can not|could not|couldn't|unable to|not able to|impossible to|not possible to|won't|"
-    rf"not comfortable) (?:\w+ )?(?:be )?(?:{_TASK})"
-    r"|\b(?:insufficient|not enough|more) (?:context|information) (?:to|is|for)\b"
+    rf"|\bi(?:'m| am)? (?:\w+ )?(?:can't|cannot|can not|couldn't|could not|won't|will not|unable to|not able to) "
+    rf"(?:\w+ )?(?:{_TASK})\b(?! but\b)"
+    r"|\b(?:can't|cannot|can not|could not) be (?:\w+ )?(?:classified|detected|determined|identified|inferred|known)\b"
+    rf"|\bit(?:'s| is) (?:impossible|not possible) to (?:{_TASK})\b"
+    r"|\b(?:insufficient|not enough) (?:context|information)\b"
 )
 """Read in folded text; openings of an apology at the start only, since utterances are quoted too."""
 
@@ -89,13 +97,14 @@ def read_answer(response: Response, names: LabelNames) -> Reading:
     text = _without_reasoning(response.text or "")
     if text is None:
         return _no_label("open-reasoning", cut)
-    if not text.strip():
+    lines = [line for line in text.splitlines() if not _BARE.fullmatch(line)]
+    if not lines:
         return _no_label("empty", cut)
     lexicon = build_lexicon(names)
     return (
-        _read_json(text, lexicon, cut)
-        or _read_label(text.strip().splitlines()[0], lexicon)
-        or _read_sentences(fold(text.strip()), lexicon, cut)
+        _read_first_lines(lines, lexicon, cut)
+        or _read_json(text, lexicon, cut)
+        or _read_sentences(fold("\n".join(lines)), lexicon, cut)
     )
 
 
@@ -137,7 +146,7 @@ def _read_json(text: str, lexicon: Lexicon, cut: bool) -> Reading | None:
     except (ValueError, RecursionError):
         return None  # not JSON: the other rules read it as text
     if text[start] == "{":
-        value = [field for key, field in value if CUES & set(re.split(r"[^a-z]+", fold(key)))]
+        value = [field for key, field in value if re.split(r"[^a-z]+", fold(key))[-1] in CUES]
     readings = [_read_label(field, lexicon) if isinstance(field, str) else None for field in _flatten(value)]
     read = [reading for reading in readings if reading is not None]
     if not read or len(read) < len(readings) or len({reading.label for reading in read}) > 1:
@@ -151,9 +160,17 @@ def _flatten(values: Sequence[Any]) -> list[Any]:
     return [inner for value in values for inner in (value if isinstance(value, list) else [value])]
 
 
+def _read_first_lines(lines: Sequence[str], lexicon: Lexicon, cut: bool) -> Reading | None:
+    """Reads a first line that is a label; base models go on writing below it, but a list of labels is no answer."""
+    first, *others = (_read_label(line, lexicon) for line in lines[:2])
+    if first is not None and any(other is not None and other.label != first.label for other in others):
+        return _no_label("several-labels", cut)
+    return first
+
+
 def _read_label(line: str, lexicon: Lexicon) -> Reading | None:
-    """Reads a line that is a label and nothing else but punctuation."""
-    folded = fold(line)
+    """Reads a line that is a label and nothing else but punctuation and the number of the line in a list."""
+    folded = fold(_BULLET.sub("", line, count=1) if _BULLET.match(line) else line)
     literal = lexicon.literal.get(folded.strip())
     if literal is not None:
         return Reading(literal, "ok", "label")
@@ -171,21 +188,21 @@ def _read_sentences(folded: str, lexicon: Lexicon, cut: bool) -> Reading:
     end = len(tokens)
     while cut and end and tokens[end - 1] not in SENTENCE_ENDS:
         end -= 1
-    stated = find_stated(tokens, [mention for mention in mentions if mention.stop <= end])
+    stated = find_stated(tokens[:end], [mention for mention in mentions if mention.stop <= end])
     if stated:
         return _label("statement", stated) if _agree(stated) else _no_label("several-labels", cut)
     if _REFUSAL.search(folded):
         return Reading(None, "refused", "refusal")
-    line_end = tokens.index("\n") if "\n" in tokens else len(tokens)
     named = [mention for mention in mentions if not mention.negated]
+    if not named:
+        return _no_label("negated" if mentions else "no-label", cut)
+    line_end = tokens.index("\n") if "\n" in tokens else len(tokens)
     first = [mention for mention in named if mention.stop <= line_end]
-    if first and _agree(first) and not (cut and line_end == len(tokens)):
-        return _label("first-line", first)
-    if not first and named and _agree(named) and not cut:
-        return _label("text", named)
-    if named:
-        return _no_label("several-labels" if not _agree(named) else "no-label", cut)
-    return _no_label("negated" if mentions else "no-label", cut)
+    if not _agree(first or named):
+        return _no_label("several-labels", cut)
+    if cut and (not first or line_end == len(tokens)):
+        return _no_label("unfinished", cut)
+    return _label("first-line", first) if first else _label("text", named)
 
 
 def _agree(mentions: Sequence[Mention]) -> bool:
