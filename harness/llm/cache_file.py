@@ -83,14 +83,17 @@ class CacheFile:
 
     def _has_table(self, db: sqlite3.Connection) -> bool:
         """Whether the tables are there; raises StoreError where they are of another format or of something else."""
-        found = db.execute("PRAGMA user_version").fetchone()[0]
-        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        if found == FORMAT and tables == ["responses"]:
+        # One statement, so that both are of one moment: another process may be making the tables.
+        found, tables = db.execute(
+            "SELECT user_version, (SELECT group_concat(name) FROM sqlite_master WHERE type = 'table') "
+            "FROM pragma_user_version"
+        ).fetchone()
+        if (found, tables) == (FORMAT, "responses"):
             return True
-        if found == 0 and not tables:
+        if (found, tables) == (0, None):
             return False
         raise StoreError(
-            f"response store {self.path} has format {found!r} and the tables {tables}; expected format {FORMAT}: use "
+            f"response store {self.path} has format {found!r} and the tables {tables!r}; expected format {FORMAT}: use "
             "the version of erc-harness that wrote it, or choose another file with --cache FILE or ERC_CACHE_DIR"
         )
 

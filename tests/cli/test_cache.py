@@ -7,13 +7,14 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.llm import Request, Response
+from harness.data import load_dataset
+from harness.llm import BACKENDS, Request, Response
 from harness.llm.cache import ResponseCache, request_key
 from harness.prompting import Message, Prompt
 
@@ -93,3 +94,74 @@ def test_why_is_about_predictors_that_prompt(cli: Cli, store: ResponseCache) -> 
     result = cli("cache", "why", "majority", "--dataset", "toy", "--utterance", "x")
     assert result.code == 2
     assert "predictor 'majority' asks no language model" in result.err
+
+
+PLUGIN = """
+import itertools
+from harness import PredictorCard, register_predictor
+from harness.llm import Response, register_backend
+from harness.predictors.prompted import PromptedPredictor
+
+@register_backend("canned")
+class Canned:
+    def __init__(self, model, calls):
+        self.model = model
+
+    def identity(self):
+        return {"backend": "canned", "model": self.model.model}
+
+    def preferred_form(self):
+        return "plain"
+
+    def render(self, prompt):
+        return prompt.text
+
+    def count_tokens(self, text):
+        return None
+
+    def answer(self, requests):
+        for number, _ in enumerate(requests):
+            yield number, Response("stop", "joy", n_prompt_tokens=1, n_completion_tokens=1)
+
+    def close(self):
+        pass
+
+@register_predictor("lab/ask", card=PredictorCard(family="llm", context="past"))
+class Ask(PromptedPredictor):
+    pass
+"""
+
+
+@pytest.fixture
+def asker(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "ask.py"
+    path.write_text(PLUGIN)
+    yield path
+    BACKENDS._rows.pop("canned", None)
+
+
+def test_why_asks_as_a_run_does(cli: Cli, store: ResponseCache, asker: Path) -> None:
+    def options(*more: object) -> list[object]:
+        params = ("-P", "backend=canned", "-P", "model=m", *more)
+        return ["lab/ask", "--dataset", "toy", "--plugin", asker, *params]
+
+    def why(*more: object) -> Any:
+        return cli("cache", "why", *options(*more), "--utterance", utterance)
+
+    dataset = load_dataset("toy", Path(os.environ["ERC_DATA_DIR"]))
+    utterance = list(dataset.split("test").gold)[-1]
+    before = why("--json").json
+    assert (
+        not before["stored"] and before["nearest"]["field"] == "backend"
+    )  # only answers of another back end are there
+    assert cli("run", *options()).code == 0
+    assert cli("cache", "why", *options(), "--utterance", utterance, "--json").json == {
+        "stored": True, "key": before["key"], "nearest": None,
+    }  # fmt: skip
+    assert "the answer is not asked again" in why().out
+    assert (
+        "differs in decoding.max_new_tokens:\n  this request: 5\n  stored:       16"
+        in why("-P", "max_new_tokens=5").out
+    )
+    other = why("-P", "template=zero-shot/v2", "--json").json["nearest"]
+    assert other["differing"] == ["prompt"] and other["wanted"] != other["stored"]

@@ -315,21 +315,27 @@ def test_of_a_long_prompt_the_place_of_the_first_difference_is_shown(cache: Resp
     ("stored", "nearest"),
     [
         # the same prompt at another model says more than another prompt at the same model
-        ([{"rendered": "x"}, {"model": "n"}], "model"),
+        ([{"rendered": "x"}, {"model": "n"}], ("model",)),
         # without the same prompt, the same model
-        ([{"rendered": "x", "model": "n"}, {"rendered": "y"}], "prompt"),
+        (
+            [
+                {"rendered": "x", "request": replace(REQUEST, decoding=Decoding(1, 0.5))},
+                {"rendered": "y", "model": "n"},
+            ],
+            ("prompt", "decoding.max_new_tokens", "decoding.temperature"),
+        ),
         # among several at the same model, the one with the fewest differences
-        ([{"rendered": "x", "request": replace(REQUEST, decoding=Decoding(1))}, {"rendered": "y"}], "prompt"),
+        ([{"rendered": "x", "request": replace(REQUEST, decoding=Decoding(1))}, {"rendered": "y"}], ("prompt",)),
     ],
 )
 def test_the_nearest_request_is_the_one_compared(
-    cache: ResponseCache, stored: list[dict[str, Any]], nearest: str
+    cache: ResponseCache, stored: list[dict[str, Any]], nearest: tuple[str, ...]
 ) -> None:
     for options in stored:
         put(cache, **options)
     miss = cache.explain_miss(request_key(IDENTITY, REQUEST, RENDERED)[1])
     assert miss is not None
-    assert miss.differing == (nearest,)
+    assert miss.differing == nearest
 
 
 def test_of_equal_fields_the_prompt_with_most_in_common_is_the_nearest(cache: ResponseCache) -> None:

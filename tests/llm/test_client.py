@@ -58,6 +58,10 @@ class Echo:
         return self.n_tokens
 
     def answer(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
+        self.live = self._answer(requests)  # kept here, so that it ends only if it is closed
+        return self.live
+
+    def _answer(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
         try:
             number = 0
             while batch := list(itertools.islice(requests, self.width)):

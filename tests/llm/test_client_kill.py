@@ -125,3 +125,26 @@ def test_several_processes_make_and_fill_one_store_at_once(tmp_path: Path) -> No
     cache = ResponseCache(tmp_path / "responses.sqlite")
     assert cache.stats().n_entries == 400
     assert cache.prune(corrupt=True, dry_run=True) == 0
+
+
+RACE = """
+import sys, time
+from pathlib import Path
+from harness.llm.cache import ResponseCache
+
+folder, begin = Path(sys.argv[1]), float(sys.argv[2])
+for i in range(60):
+    while time.time() < begin + 0.01 * i:
+        pass
+    ResponseCache(folder / f"{i}.sqlite").prepare()
+    ResponseCache(folder / f"{i}.sqlite").get_many(["0" * 64])
+"""
+
+
+def test_a_store_is_made_once_however_many_make_it_at_the_same_moment(tmp_path: Path) -> None:
+    begin = str(time.time() + 1.0)
+    children = [
+        subprocess.Popen([sys.executable, "-c", RACE, str(tmp_path), begin], stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert [child.communicate(timeout=60)[1] for child in children] == [""] * 4
