@@ -19,6 +19,8 @@ from harness.llm.cache_file import CacheFile
 from harness.llm.miss import Miss, find_miss
 from harness.llm.request import Request, Response
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
 _DEFAULTS = {f.name: f.default for f in fields(Response)}
 
 
@@ -233,10 +235,6 @@ def _encode(response: Response) -> str:
 def _decode(text: str) -> Response:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()}
     return Response(**cast(Any, values))
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _sha256(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import CallsStoppedError, ConfigError, ModelError
+from harness.errors import CallsStoppedError, ConfigError, ModelError, StoreError
 from harness.llm import CallSettings, Decoding, Request, Response
 from harness.llm import client as client_module
 from harness.llm.budget import Budget, Usage
@@ -170,6 +170,16 @@ def test_when_the_back_end_fails_what_arrived_is_stored(cache: ResponseCache) ->
     echo = Echo()
     assert len(list(Client(echo, CallSettings(), cache).answer(ask_all(10)))) == 10
     assert echo.asked == ["question 4", "question 5", "question 8", "question 9"]
+
+
+def test_nobody_is_asked_where_the_answer_could_not_be_stored(tmp_path: Path) -> None:
+    echo = Echo()
+    with pytest.raises(StoreError, match="cannot use response store"):
+        next(Client(echo, CallSettings(), ResponseCache(tmp_path)).answer([ask("?")]))
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot use response store"):
+        next(Client(echo, CallSettings(), ResponseCache(tmp_path / "file" / "responses.sqlite")).answer([ask("?")]))
+    assert echo.asked == []
 
 
 @pytest.mark.parametrize("how", ["closed", "interrupted"])

@@ -24,10 +24,10 @@ def test_an_answer_costs_its_tokens() -> None:
 
 
 def test_the_batch_service_takes_its_discount_off_once() -> None:
-    price = find_price("gpt-4o", CallSettings(batch_api=True))
+    price = find_price("gpt-4.1", CallSettings(batch_api=True))
     assert price is not None
-    assert price.usd(1_000_000, 1_000_000, 500_000) == pytest.approx(1.25 + 5.0)
-    assert find_price("gpt-4o", CallSettings()) == packaged_prices().models["gpt-4o"]
+    assert price.usd(1_000_000, 1_000_000, 500_000) == pytest.approx(1.0 + 4.0)
+    assert find_price("gpt-4.1", CallSettings()) == packaged_prices().models["gpt-4.1"]
 
 
 def test_unknown_is_none_and_names_are_exact() -> None:
