@@ -20,6 +20,8 @@ def show(
     """Show what a stored run scored and how it was made."""
     from harness.evaluation.scoring import all_metric_names, score_table
     from harness.export import numbers
+    from harness.metrics import get_metric, metric_names
+    from harness.metrics.bounds import bound_metric
     from harness.store import RunStore
 
     stored = RunStore(find_layout(results_dir)).find(run)
@@ -27,6 +29,13 @@ def show(
     data = manifest.data
     table = stored.dialogues()
     metrics = score_table(table, all_metric_names(data.labels, data.neutral), data.neutral)
+    neutral = None if data.neutral is None else data.labels.index(data.neutral)
+    bounds = None
+    if manifest.coverage < 1:
+        bounds = {
+            name: bound_metric(table.confusion.counts, get_metric(name, data.labels, data.neutral), neutral)
+            for name in metric_names(data.labels, data.neutral)
+        }
     document = {
         "run_id": manifest.run_id,
         "predictor": manifest.predictor.label,
@@ -38,6 +47,7 @@ def show(
         "coverage": manifest.coverage,
         "statuses": dict(manifest.statuses),
         "metrics": metrics,
+        "bounds": None if bounds is None else {name: asdict(bound) for name, bound in bounds.items()},
     }
     if as_json:
         print_json({**document, "manifest": asdict(manifest)})
@@ -45,7 +55,15 @@ def show(
     print_text(f"{manifest.predictor.label} on {data.dataset} ({data.split}), seed {manifest.seed}: {manifest.run_id}")
     print_text(f"{data.n_utterances} utterances in {data.n_dialogues} dialogues, fingerprint {data.fingerprint[:16]}")
     answers = ", ".join(f"{count} {status}" for status, count in manifest.statuses.items() if count)
-    print_text(f"coverage {manifest.coverage:.1%} ({answers})\n")
+    print_text(f"coverage {numbers.coverage(manifest.coverage)} % ({answers})")
+    if bounds is not None:
+        name, bound = data.metric, bounds[data.metric]
+        as_neutral = "" if bound.neutral is None else f", {numbers.percent(bound.neutral)} if {data.neutral!r}"
+        print_text(
+            f"{name} counts what has no label as wrong: {numbers.percent(bound.wrong)}; it would be "
+            f"{numbers.percent(bound.right)} if all of that were right{as_neutral}"
+        )
+    print_text("")
     print_text("scores in percent; Brier score and NLL (nats) as they are")
     print_table(
         [{"metric": name, "value": numbers.metric(name, value)} for name, value in metrics.items() if not isnan(value)]
