@@ -8,7 +8,20 @@ from typing import Annotated, Any
 import typer
 
 import harness
-from harness.cli import cache, check, compare, data, doctor, explain, leaderboard, listing, power, prompt, show
+from harness.cli import (
+    cache,
+    check,
+    compare,
+    data,
+    doctor,
+    explain,
+    export_tasks,
+    leaderboard,
+    listing,
+    power,
+    prompt,
+    show,
+)
 from harness.cli import run as run_command
 from harness.cli.argv import expand_repeated
 from harness.cli.output import clean
@@ -25,6 +38,7 @@ app.command()(run_command.run)
 app.command()(show.show)
 app.command()(compare.compare)
 app.command()(leaderboard.export)
+app.command()(export_tasks.export_tasks)
 app.command()(power.power)
 app.command()(explain.explain)
 app.command()(check.check)
