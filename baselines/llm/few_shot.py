@@ -61,7 +61,7 @@ class FewShot(PromptedPredictor):
         if self.selection == "embedding":
             encode = TextEncoder(Path(self.encoder) if self.encoder else None).encode
         names = self._names(train.label_set)
-        self._selector: Selector = build_selector(train, names, self._window, self._plan, self.seed, encode)
+        self._selector: Selector = build_selector(train, names, self.shown, self._plan, self.seed, encode)
 
     def choose_exemplars(self, targets: Sequence[tuple[DialogueView, int]]) -> Sequence[tuple[Exemplar, ...]]:
         """Returns what the plan says."""

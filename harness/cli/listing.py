@@ -1,4 +1,4 @@
-"""`erc-harness list`: predictors, datasets, metrics, runs, boards."""
+"""`erc-harness list`: predictors, datasets, metrics, runs, boards, models, templates."""
 
 from __future__ import annotations
 
@@ -117,6 +117,24 @@ def boards(results_dir: ResultsDir = None, as_json: Json = False) -> None:
         except ConfigError as error:
             rows.append({"name": name, "title": f"broken: {error}", "datasets": None, "error": str(error)})
     _print("boards", rows, as_json, hide=("error",))
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """Named models for `-P model=NAME`, each pinned to a commit, and how to get them."""
+    from harness.llm.models import list_models
+
+    hidden = ("revision", "n_params", "source", "note")
+    _print("models", list_models(), as_json, hide=hidden)
+
+
+@app.command()
+def templates(as_json: Json = False) -> None:
+    """Prompt templates for `-P template=NAME`, with their hashes."""
+    from harness.prompting.templates import list_templates, load_template
+
+    rows = [{"name": name, "sha256": load_template(name).sha256} for name in list_templates()]
+    _print("templates", rows, as_json)
 
 
 def _print(key: str, rows: Sequence[dict[str, Any]], as_json: bool, hide: Sequence[str] = ()) -> None:

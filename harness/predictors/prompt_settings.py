@@ -1,0 +1,167 @@
+"""The parameters of predictors that prompt: which model, which prompt, how the answer is read. Calls nobody."""
+# Annotations stay objects here, not strings: subclasses in other modules inherit the constructor with them.
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from harness.errors import ConfigError
+from harness.llm import Decoding, ModelSettings, Request
+from harness.llm.backend import Dtype, Quantization
+from harness.llm.choices import Normalisation
+from harness.llm.model_files import content_name
+from harness.llm.models import NamedModel, find_model
+from harness.prompting import Prompt
+from harness.prompting.label_names import LabelNames, Naming
+from harness.prompting.window import Speakers, Window
+
+PATHS = ("model", "adapter", "template", "video", "encoder")
+"""Parameters that may name a file or folder; runs are named by what it holds."""
+
+LOCAL = "transformers"
+"""The back end that gives the same answer every time; servers promise nothing."""
+
+
+@dataclass(eq=False)
+class PromptSettings:
+    """What a run with a language model depends on, beside data and seed.
+
+    Raises:
+        ConfigError: settings that contradict each other, or no model.
+    """
+
+    model: str = ""
+    """Folder of weights, a named model, a name at the hub or at the server."""
+    backend: str = "transformers"
+    """transformers, openai or lm-eval."""
+    answers: Literal["generate", "choice"] = "generate"
+    """Read a written answer, or compare the likelihoods of the labels."""
+    normalisation: Normalisation = "byte-mean"
+    """Of the likelihoods, with answers=choice."""
+    template: str = "auto"
+    """FAMILY/VERSION, a .j2 file of your own, or the one that suits the model."""
+    form: Literal["auto", "chat", "plain"] = "auto"
+    """Whether the model gets messages or one text."""
+    label_names: Naming | dict[str, str] = "natural"
+    """How labels are written: as in the corpus, in natural words, or your own names."""
+    window: int | None = 5
+    """Utterances shown on each side of the target; none: all."""
+    window_tokens: int | None = None
+    """Tokens of context shown at most."""
+    context: Literal["past", "full"] = "past"
+    """Whether what comes later may be shown too."""
+    speakers: Speakers = "names"
+    """Names as they are, letters in their place, or nothing."""
+    video: str | None = None
+    """JSONL file with descriptions of the video, by utterance id."""
+    max_new_tokens: int = 16
+    """Length of a written answer."""
+    temperature: float = 0.0
+    """0: the likeliest token each time."""
+    n_beams: int = 1
+    """Beams of the search; 1: none."""
+    constrained: bool = False
+    """Whether the back end sees to it that only a label is written."""
+    revision: str | None = None
+    """Commit of the model at the hub."""
+    adapter: str | None = None
+    """Folder or hub name of LoRA weights."""
+    dtype: Dtype = "auto"
+    """Precision of the weights; auto: that of the checkpoint."""
+    quantization: Quantization = "none"
+    """Loading in 8 or 4 bits."""
+    device: str = "auto"
+    """auto, cpu, cuda:0, balanced."""
+    trust_remote_code: bool = False
+    """Whether code that comes with the weights may run."""
+    base_url: str | None = None
+    """Address of a server that speaks the OpenAI protocol."""
+    model_args: str = ""
+    """Arguments of a model of lm-eval."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            raise ConfigError("no model given; add -P model=FOLDER, or -P model=NAME (see: erc-harness list models)")
+        if self.window is not None and self.window < 0:
+            raise ConfigError(f"window {self.window!r}: expected a number of utterances from 0 up, or none")
+        if self.max_new_tokens < 1 or self.n_beams < 1 or self.temperature < 0:
+            raise ConfigError(
+                f"max_new_tokens {self.max_new_tokens!r}, n_beams {self.n_beams!r}, temperature {self.temperature!r}: "
+                "expected at least 1, 1 and 0"
+            )
+        if self.answers == "choice" and (self.temperature or self.n_beams > 1 or self.constrained):
+            raise ConfigError("answers=choice writes nothing: leave out temperature, n_beams and constrained")
+
+    @cached_property
+    def known_model(self) -> NamedModel | None:
+        """The named model, if the name is one."""
+        return find_model(self.model) if self.backend == LOCAL else None
+
+    @property
+    def model_settings(self) -> ModelSettings:
+        """What the back end needs to know."""
+        known = self.known_model
+        return ModelSettings(
+            backend=self.backend,
+            model=known.hub_id if known else self.model,
+            revision=self.revision or (known.revision if known else None),
+            adapter=self.adapter,
+            dtype=self.dtype,
+            quantization=self.quantization,
+            device=self.device,
+            trust_remote_code=self.trust_remote_code,
+            base_url=self.base_url,
+            model_args=self.model_args,
+        )
+
+    @property
+    def shown(self) -> Window:
+        """The part of a dialogue that prompts show."""
+        return Window(self.window, self.window_tokens, self.context == "full", self.speakers)
+
+    @property
+    def reading(self) -> str:
+        """How answers are read, as signatures name it: 'generate', or 'choice:NORMALISATION'."""
+        return f"choice:{self.normalisation}" if self.answers == "choice" else "generate"
+
+    def template_for(self, family: str) -> str:
+        """Returns the name of the template: the one given, or the one of a family that suits the model."""
+        if self.template != "auto":
+            return self.template
+        return self.known_model.templates[family] if self.known_model else f"{family}/v1"
+
+    def make_request(self, prompt: Prompt, names: LabelNames) -> Request:
+        """Returns the request that asks with a prompt."""
+        if self.answers == "choice":
+            return Request(prompt, names.shown, "choice", with_premise=self.normalisation == "pmi")
+        drawn = draws({"temperature": self.temperature, "backend": self.backend})
+        decoding = Decoding(self.max_new_tokens, self.temperature, self.n_beams, self.seed if drawn else None)
+        return Request(prompt, names.shown, "generate", decoding, self.constrained)
+
+
+def draws(params: Mapping[str, Any]) -> bool:
+    """Whether answers may differ from one time to the next: they are sampled, or come from somebody else's server."""
+    return bool(params["temperature"] > 0 or params["backend"] != LOCAL)
+
+
+def identify(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns parameters with what paths hold in their place, and servers by their public name."""
+    named = dict(params)
+    for key in PATHS:
+        value = named.get(key)
+        if isinstance(value, str) and Path(value).expanduser().exists() and find_model(value) is None:
+            named[key] = content_name(Path(value))
+    if isinstance(named.get("base_url"), str):
+        named["base_url"] = _public_address(named["base_url"])
+    return named
+
+
+def _public_address(base_url: str) -> str:
+    """Returns host and path of a server; 'local' for this machine, whose port changes from day to day."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or base_url
+    return "local" if host in ("localhost", "127.0.0.1", "::1") else f"{host}{parts.path.rstrip('/')}"
