@@ -56,12 +56,12 @@ NEGATING_PAIRS = frozenset(
 NO_NEGATION = frozenset(("only", "just", "merely", "simply", "doubt", "question"))
 """After a negator these take it back: "not only joy", "no doubt joy"."""
 BETWEEN = _set(
-    "a about an any anything as at be been being believe by call clearly could definitely describe determine "
-    "emotion exactly express expressed expresses expressing feel feeling feels full genuine he he's here identify "
-    "if indicate is it it's its just kind know label like longer look looks merely much necessarily of "
-    "particularly purely quite read real really say seem seems sense she she's show showing shows sign signs "
-    "simply so some speaker suggest sure tell that the their they they're think this to too truly utterance very "
-    "was we were what whether would"
+    "a about an any anything as at be been being believe by call case clearly could definitely describe determine "
+    "emotion evidence exactly example express expressed expresses expressing expression feel feeling feels full "
+    "genuine he he's here hint identify if indicate indication indicative is it it's its just kind know label "
+    "like longer look looks merely much necessarily of particularly purely quite read real really say seem seems "
+    "sense she she's show showing shows sign signs simply so some speaker suggest sure tell that the their they "
+    "they're think this to too trace truly utterance very was we were what whether would"
 )
 """Words across which a negator reaches the label: "I don't think the emotion is joy"."""
 AUXILIARIES = _set("is was are were does do did would could can should seems")

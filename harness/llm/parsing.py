@@ -5,8 +5,8 @@ No rule guesses: what names no label, or two, has no label. No rule knows a neut
 
 call-failed      the call failed for good                                                    failed
 content-filter   the provider withheld the answer                                            refused
-empty            no word is written, beside reasoning                                        unparsed
 open-reasoning   the answer ends inside <think>                                              unparsed
+empty            no word is written, beside reasoning                                        unparsed
 label            the first line is a label and nothing else, and the next no other one       ok
 json             {"label": "joy"}: the fields that announce a label agree on one             ok, else unparsed
 statement        "Emotion: joy", "the answer is joy", "Joy. ...": all such statements agree  ok

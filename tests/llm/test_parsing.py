@@ -192,6 +192,10 @@ CASES: list[tuple[str, str, LabelNames, str | None, str, str]] = [
     ("~~joy~~", "stop", MELD, NO, "unparsed", "negated"),
     ("no longer angry, now joy", "stop", MELD, "joy", "ok", "first-line"),
     ("a lack of joy", "stop", MELD, NO, "unparsed", "negated"),
+    ("This is not an expression of joy", "stop", MELD, NO, "unparsed", "negated"),
+    ("It is neutral, without a trace of joy", "stop", MELD, "neutral", "ok", "first-line"),
+    ("She does not hide her anger, though she smiles with joy", "stop", MELD, NO, "unparsed", "several-labels"),
+    ("The speaker is disgusted, which is not neutral", "stop", MELD, "disgust", "ok", "first-line+form"),
     ("not neutral", "stop", MELD, NO, "unparsed", "negated"),
     ("I dont think its joy", "stop", MELD, NO, "unparsed", "negated"),
     # inside other words
