@@ -34,7 +34,8 @@ class OpenAIBackend:
     """A model behind a server. The key comes from the environment: OPENAI_API_KEY for OpenAI, else ERC_API_KEY.
 
     Raises:
-        ConfigError: a setting that a server decides for itself, or an address that carries more than an address.
+        ConfigError: a setting that a server decides for itself, an address that carries more than an address, or no
+            request in flight.
     """
 
     model: ModelSettings
@@ -50,6 +51,8 @@ class OpenAIBackend:
         for name in _OF_WEIGHTS:
             if (value := getattr(self.model, name)) != getattr(defaults, name):
                 raise ConfigError(f"{name}={value!r} with back end 'openai': the server decides it; leave it away")
+        if self.calls.concurrency < 1:
+            raise ConfigError(f"concurrency={self.calls.concurrency!r}: at least 1 request must be in flight")
         self._server = parse_server(self.model.base_url)
         self._dialect = Dialect(self.model.model)
         self._pace = Pace(self.calls.concurrency, self.calls.requests_per_minute, self.calls.tokens_per_minute)

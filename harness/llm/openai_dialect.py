@@ -25,7 +25,7 @@ _REFUSAL = re.compile(
 )
 """Words of servers that do not take a field at all; without them a named field has a bad value for this item."""
 
-_N_TOP: dict[str, tuple[int, ...]] = {CHAT: (20, 5, 0), PLAIN: (20, 5, 0)}
+_N_TOP = (20, 5, 0)
 """Likeliest first tokens asked for, in falling order. Source: OpenAI, API reference: at most 20 for chat, 5 for plain;
 vLLM: at most its `--max-logprobs`, 20 unless told otherwise."""
 
@@ -95,7 +95,7 @@ class Dialect:
             raise self._no_temperature(decoding.temperature)
         if decoding.seed is not None and self._takes_seed:
             body["seed"] = decoding.seed
-        n_top = _N_TOP[path][self._n_tops_refused]
+        n_top = _N_TOP[self._n_tops_refused]
         if n_top:
             body |= {"logprobs": True, "top_logprobs": n_top} if path == CHAT else {"logprobs": n_top}
         if request.constrained:
@@ -175,15 +175,22 @@ class Dialect:
 
         Servers ignore fields that they do not know, so that a constraint is believed only when it is seen to work.
         """
-        if not request.constrained or self._constraint_works or response.finish != "stop":
+        if not request.constrained or response.finish == "filter":
             return True
-        self._constraint_works = _is_choice((response.text or "").strip(), request.choices)
-        if not self._constraint_works and sent == self.body(request)[1]:
+        kept = _is_choice((response.text or "").strip(), request.choices, whole=response.finish == "stop")
+        if sent != self.body(request)[1]:  # another way is in use by now
+            return kept
+        if not kept and not self._constraint_works:
             self._constraints_refused += 1
-        return self._constraint_works
+            return False
+        self._constraint_works = True
+        return True
 
 
-def _is_choice(text: str, choices: Sequence[str]) -> bool:
+def _is_choice(text: str, choices: Sequence[str], whole: bool) -> bool:
+    """Returns whether a text is a choice, or JSON with one; of a text that was cut, whether it begins as one."""
+    if not whole:
+        return text.startswith("{") or any(choice.startswith(text) for choice in choices)
     try:
         return text in choices or json.loads(text)["label"] in choices
     except (ValueError, TypeError, KeyError):

@@ -61,13 +61,22 @@ def classify(error: Exception, secrets: Sequence[str]) -> Fault | None:
     if isinstance(error, openai.APIStatusError):
         fault = classify_status(error.status_code, error.body if error.body is not None else error.response.text)
         return Fault(fault.kind, redact(fault.error, secrets), fault.status, read_retry_after(error.response.headers))
-    if isinstance(error, TimeoutError | openai.APITimeoutError):
-        return Fault("transient", "no answer in time")
-    if isinstance(error, openai.APIConnectionError | OSError):
+    if isinstance(error, TimeoutError | openai.APITimeoutError):  # the client says so of cut connections too
+        return Fault("transient", redact(f"no answer in time {error.__cause__ or ''}", secrets))
+    if isinstance(error, (openai.APIConnectionError, *_transport_errors())):
         return Fault("transient", redact(f"no connection: {error.__cause__ or error}", secrets))
     if isinstance(error, ValueError):  # of the JSON decoder, and of reading what it gave
         return Fault("transient", redact(f"an answer that cannot be read: {error}", secrets))
     return None
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """Returns what the transport raises and the client lets through: answers that are no HTTP, among others."""
+    try:
+        from aiohttp import ClientError
+    except ImportError:
+        return (OSError,)
+    return (OSError, ClientError)
 
 
 def classify_status(status: int, body: object) -> Fault:

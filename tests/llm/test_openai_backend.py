@@ -66,6 +66,11 @@ def test_what_the_server_decides_is_refused_here() -> None:
         at(None, adapter="x")
 
 
+def test_nothing_in_flight_is_refused() -> None:
+    with pytest.raises(ConfigError, match="concurrency=0"):
+        OpenAIBackend(ModelSettings("openai", "m"), CallSettings(concurrency=0))
+
+
 def test_another_server_named_in_the_environment_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://proxy/v1")
     with pytest.raises(ConfigError, match="base_url"):
@@ -265,10 +270,21 @@ def test_a_server_that_takes_no_constraint_is_told_from_one_that_keeps_it(
     loopback: Any, openai_backend: Any, ask: Callable[..., Request], wire: Any
 ) -> None:
     async def handler(call: Any) -> Any:
-        return wire.say("Well, I think")
+        return wire.say("Well, I think", finish=call.prompt)
 
-    with pytest.raises(ModelError, match="leave -P constrained=true away"):
-        said(openai_backend(loopback(handler)), ask("a", constrained=True))
+    for finish in ("stop", "length"):
+        with pytest.raises(ModelError, match="leave -P constrained=true away"):
+            said(openai_backend(loopback(handler)), ask(finish, constrained=True))
+
+
+def test_an_answer_that_was_cut_may_still_have_kept_the_constraint(
+    loopback: Any, openai_backend: Any, ask: Callable[..., Request], wire: Any
+) -> None:
+    async def handler(call: Any) -> Any:
+        return wire.say('{"lab', finish="length")
+
+    [answer] = said(openai_backend(loopback(handler)), ask("a", constrained=True))
+    assert (answer.finish, answer.text, answer.n_attempts) == ("length", '{"lab', 1)
 
 
 def test_an_unknown_model_and_a_wrong_key_say_what_to_type(
