@@ -90,8 +90,8 @@ class Row:
         return seen
 
 
-def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
-    """Returns how many tokens two sequences share from their beginning."""
+def common_prefix(first: Sequence[object], second: Sequence[object]) -> int:
+    """Returns how many tokens, or characters, two sequences share from their beginning."""
     for i, (one, other) in enumerate(zip(first, second, strict=False)):
         if one != other:
             return i

@@ -43,6 +43,8 @@ class LlamaShape:
     n_heads: int = 4
     n_tokens: int = 1000
     """Of the vocabulary, at most; few texts make fewer."""
+    n_rows: int | None = None
+    """Of the embedding, at least as many as tokens; None: as many."""
     n_positions: int = 2048
     """Longest prompt with its answer, in tokens."""
 
@@ -103,7 +105,7 @@ def _config_of(tokenizer: PreTrainedTokenizerFast, shape: LlamaShape) -> LlamaCo
     from transformers import LlamaConfig
 
     return LlamaConfig(
-        vocab_size=len(tokenizer),
+        vocab_size=shape.n_rows or len(tokenizer),
         hidden_size=shape.width,
         intermediate_size=shape.width * 8 // 3 // 16 * 16,
         num_hidden_layers=shape.n_layers,
