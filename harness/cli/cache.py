@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.calls import Cache
 from harness.cli.options import DataDir, Json, Plugins, find_data_dir
 from harness.cli.output import print_json, print_table, print_text
 from harness.cli.run import parse_params
@@ -19,16 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look at stored answers of language models, and delete them.")
 
-CacheFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--cache", help="File of the response store. Default: in ERC_CACHE_DIR, else the user's cache folder."
-    ),
-]
-
 
 @app.command()
-def stats(cache: CacheFile = None, as_json: Json = False) -> None:
+def stats(cache: Cache = None, as_json: Json = False) -> None:
     """Show how many answers are stored, by model and back end, what they cost, and since when."""
     found = _open(cache).stats()
     if as_json:
@@ -63,7 +57,7 @@ def why(
     param: Annotated[
         list[str] | None, typer.Option("--param", "-P", help="Parameter of the predictor: key=value.")
     ] = None,
-    cache: CacheFile = None,
+    cache: Cache = None,
     data_dir: DataDir = None,
     plugin: Plugins = None,
     as_json: Json = False,
@@ -91,7 +85,7 @@ def why(
 
 @app.command()
 def prune(
-    cache: CacheFile = None,
+    cache: Cache = None,
     model: Annotated[str | None, typer.Option(help="Only answers of this model, as `cache stats` names it.")] = None,
     older_than: Annotated[float | None, typer.Option(min=0, help="Only answers older than this many days.")] = None,
     corrupt: Annotated[bool, typer.Option("--corrupt", help="Only answers that are not what was written.")] = False,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.errors import ConfigError
+
+if TYPE_CHECKING:
+    from harness.llm.budget import Budget
 
 PANEL = "Calls to language models"
 
@@ -47,14 +50,19 @@ Prices = Annotated[
 ]
 
 
-def check_limits(max_cost: float | None, max_tokens_total: int | None, n_jobs: int) -> None:
-    """Checks that limits can be kept: one process counts what all runs of a command use.
+def make_budget(max_cost: float | None, max_tokens_total: int | None, n_jobs: int) -> Budget | None:
+    """Returns the budget that all runs of a command share; None: no limit.
 
     Raises:
-        ConfigError: several processes would have to share a limit.
+        ConfigError: a limit is not above 0, or several processes would have to share it.
     """
-    if n_jobs > 1 and (max_cost is not None or max_tokens_total is not None):
+    from harness.llm.budget import Budget
+
+    if max_cost is None and max_tokens_total is None:
+        return None
+    if n_jobs > 1:
         raise ConfigError(
             f"--jobs {n_jobs} with --max-cost or --max-tokens-total: one process must keep the count; leave out --jobs "
             "(--concurrency is how many requests are in flight)"
         )
+    return Budget(max_cost, max_tokens_total)

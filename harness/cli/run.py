@@ -67,10 +67,9 @@ def run(
     if board and (predictors or dataset or seed or param or split):
         raise ConfigError("--board says what to run: give no predictor, --dataset, --split, --seed or -P with it")
     wanted = _board_jobs(board, layout) if board else _named_jobs(predictors, dataset, split or "test", seed, param)
-    options.check_limits(max_cost, max_tokens_total, jobs)
     calls = CallSettings(
         concurrency, requests_per_minute, tokens_per_minute, timeout_seconds, max_retries, batch_size, batch_api,
-        max_cost, max_tokens_total, download, cache, prices,
+        options.make_budget(max_cost, max_tokens_total, jobs), download, cache, prices,
     )  # fmt: skip
     settings = Settings(layout.root, find_data_dir(data_dir), plugins, rerun, calls)
     runs = plan(wanted, settings)

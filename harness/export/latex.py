@@ -2,7 +2,7 @@
 
 The layout is in `templates/table.tex.j2`; this module prepares its cells, every one of them escaped here.
 One dataset gives the columns predictor, score with interval, ranks, letters, difference to the leader with its
-corrected p-value, and other metrics. Several datasets give
+corrected p-value, coverage where some row is below 100 %, and other metrics. Several datasets give
 one group of columns each and one row a predictor: in the order of the first dataset; who is not there follows in the
 order of the next.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from harness.export.escape import latex_breakable, latex_escape, one_line
@@ -36,6 +37,7 @@ def to_latex(board: Leaderboard) -> str:
         label=latex_label(board.board),
         scores=describe_scores(board),
         tests=describe_tests(board),
+        covered=not all(table.full_coverage for table in tables),
         **grid,
     )
 
@@ -43,6 +45,7 @@ def to_latex(board: Leaderboard) -> str:
 def _single(board: Leaderboard, table: Table) -> dict[str, Any]:
     """Returns columns, head and lines of the table of one dataset."""
     others = [latex_escape(title) for title in other_titles(board)]
+    coverage = [] if table.full_coverage else ["Cover."]
     score = rf"\multicolumn{{2}}{{c}}{{{latex_escape(f'{table.metric_title} ({level(board.alpha)} interval)')}}}"
     names = [row.predictor for row in table.rows]
     lines = [
@@ -54,28 +57,30 @@ def _single(board: Leaderboard, table: Table) -> dict[str, Any]:
             latex_escape(row.letters),
             latex_digits(row.to_top),
             latex_digits(row.p_adjusted),
+            *([latex_digits(row.coverage)] if coverage else []),
             *(latex_digits(other) for other in row.others),
         ]
         for row in table.rows
     ]
     return {
-        "columns": f"{latex_name_column(names)}r@{{ }}lclrr{'r' * len(others)}",
+        "columns": f"{latex_name_column(names)}r@{{ }}lclrr{'r' * len([*coverage, *others])}",
         "groups": [],
-        "head": ["Predictor", score, "Rank", "Letters", r"$\Delta$ top", r"$p_{\mathrm{adj}}$", *others],
+        "head": ["Predictor", score, "Rank", "Letters", r"$\Delta$ top", r"$p_{\mathrm{adj}}$", *coverage, *others],
         "lines": lines,
     }
 
 
 def _grouped(board: Leaderboard, tables: tuple[Table, ...]) -> dict[str, Any]:
     """Returns columns, groups, head and lines of the table of several datasets."""
-    others = [latex_escape(title) for title in other_titles(board)]
+    coverage = [] if all(table.full_coverage for table in tables) else ["Cover."]
+    others = [*coverage, *(latex_escape(title) for title in other_titles(board))]
     width = 2 + len(others)
     by_dataset = [{row.predictor: row for row in table.rows} for table in tables]
     predictors = list(dict.fromkeys(name for rows in by_dataset for name in rows))
-    lines = [
-        [latex_name(name, predictors), *(cell for rows in by_dataset for cell in _group_cells(rows, name, len(others)))]
-        for name in predictors
-    ]
+    lines = []
+    for name in predictors:
+        cells = (_group_cells(rows, name, width, bool(coverage)) for rows in by_dataset)
+        lines.append([latex_name(name, predictors), *chain.from_iterable(cells)])
     return {
         "columns": latex_name_column(predictors) + f"r@{{}}l{'r' * len(others)}" * len(tables),
         "groups": [
@@ -91,13 +96,14 @@ def _group_head(table: Table) -> str:
     return rf"\multicolumn{{2}}{{c}}{{{latex_escape(table.metric_title)}}}"
 
 
-def _group_cells(rows: Mapping[str, Row], predictor: str, n_others: int) -> list[str]:
+def _group_cells(rows: Mapping[str, Row], predictor: str, width: int, with_coverage: bool) -> list[str]:
     row = rows.get(predictor)
     if row is None:
-        return ["--", "", *["--"] * n_others]
+        return ["--", "", *["--"] * (width - 2)]
     reach = rf"{{\footnotesize\,$\pm$\,{row.half_width}}}" if row.half_width else ""
     letters = "" if row.letters == MISSING else rf"\textsuperscript{{{latex_escape(row.letters)}}}"
-    return [_score(row), reach + letters, *(latex_digits(other) for other in row.others)]
+    others = [row.coverage, *row.others] if with_coverage else row.others
+    return [_score(row), reach + letters, *(latex_digits(other) for other in others)]
 
 
 def _score(row: Row) -> str:

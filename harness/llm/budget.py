@@ -9,7 +9,6 @@ import threading
 from dataclasses import dataclass
 
 from harness.errors import ConfigError
-from harness.llm.calls import CallSettings
 
 _ROUNDING = 1e-9
 """Relative error of sums of dollars that must not stop a session at its exact limit."""
@@ -92,23 +91,3 @@ class Budget:
             self._usd_reserved -= most.usd or 0.0
             self._n_tokens += used.n_tokens
             self._usd += used.usd or 0.0
-
-
-def session_budget(calls: CallSettings) -> Budget:
-    """Returns the budget of a session: the same one for the same object, so that several runs share one limit.
-
-    Sessions in other processes have budgets of their own.
-
-    Raises:
-        ConfigError: a limit is not above 0.
-    """
-    for known, budget in _SESSIONS:
-        if known is calls:
-            return budget
-    budget = Budget(calls.max_cost, calls.max_tokens_total)
-    if budget.is_limited:
-        _SESSIONS.append((calls, budget))
-    return budget
-
-
-_SESSIONS: list[tuple[CallSettings, Budget]] = []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.llm.budget import Budget
+
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
@@ -23,10 +25,8 @@ class CallSettings:
     """Prompts that a local model reads at once."""
     batch_api: bool = False
     """Whether to hand requests to the provider's batch service: slower and cheaper."""
-    max_cost: float | None = None
-    """US dollars that this session may spend."""
-    max_tokens_total: int | None = None
-    """Prompt and completion tokens that this session may use."""
+    budget: Budget | None = None
+    """Tokens and dollars that all runs of this session may use together; None: no limit."""
     download: bool = False
     """Whether model weights may be fetched from their hub."""
     cache: Path | None = None

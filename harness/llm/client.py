@@ -13,8 +13,9 @@ from itertools import islice
 from typing import Any
 
 from harness.errors import CallsStoppedError, ConfigError, ModelError
+from harness.llm.answer import Answer, Estimate
 from harness.llm.backend import Backend
-from harness.llm.budget import Budget, Usage, session_budget
+from harness.llm.budget import Budget, Usage
 from harness.llm.cache import ResponseCache, request_key
 from harness.llm.cache_file import default_path
 from harness.llm.calls import CallSettings
@@ -26,41 +27,6 @@ CHUNK = 4096
 
 BYTES_PER_TOKEN = 4
 """Of UTF-8, where there is no tokenizer: about right for English. Source: OpenAI's help page on counting tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A request and what came back."""
-
-    request: Request
-    key: str
-    """Under which the response is stored."""
-    rendered_sha256: str
-    """SHA-256 of what the model read, 64 hex digits."""
-    response: Response
-    cached: bool
-    """Whether nobody was asked: it was stored, or an equal request came earlier."""
-    usd: float | None
-    """US dollars spent on it now: 0 where cached; None where no price or no token count is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What requests would cost, if every call worked at once."""
-
-    n_requests: int
-    n_cached: int
-    """Answered from the store, or by an earlier equal request."""
-    n_prompt_tokens: int
-    """Of the others."""
-    n_completion_tokens_max: int
-    """The token limit of each of the others, summed."""
-    approximate: bool
-    """Whether prompt tokens were guessed from the length of the text."""
-    usd_low: float | None
-    """US dollars if every answer is one token; None: no price is known."""
-    usd_high: float | None
-    """US dollars if every answer is as long as it may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,23 +52,21 @@ class Client:
         calls: CallSettings,
         cache: ResponseCache | None = None,
         price: Price | None = None,
-        budget: Budget | None = None,
     ) -> None:
         """Nothing is called, opened or made yet.
 
         Args:
             backend: who answers.
-            calls: pace and limits.
+            calls: pace and limits; clients that are given one budget share it.
             cache: the response store; None: the file that `calls` names, else the user's own.
             price: of the model; None: that of the price tables, if they have it.
-            budget: limits; None: those of the session, shared by all clients that are given this very `calls`.
         """
         self._backend = backend
         self._cache = cache or ResponseCache(calls.cache or default_path())
         self._identity = dict(backend.identity())
         self._model = str(self._identity.get("model", ""))
         self._price = price or find_price(self._model, calls)
-        self._budget = budget or session_budget(calls)
+        self._budget = calls.budget or Budget()
         if self._price is None and self._budget.max_cost is not None:
             raise ConfigError(
                 f"--max-cost {self._budget.max_cost!r}: no price is known for model {self._model!r}; "

@@ -15,8 +15,9 @@ from harness.data import Split
 from harness.data.descriptions import read_descriptions
 from harness.errors import ConfigError, MissingDependencyError, UnknownNameError
 from harness.llm import Backend, CallSettings, Request, build_backend
+from harness.llm.answer import Answer, Estimate
 from harness.llm.choices import pick_choice, scores_from_first_token
-from harness.llm.client import Answer, Client, Estimate
+from harness.llm.client import Client
 from harness.llm.parsing import read_answer
 from harness.predictors.card import PredictorCard
 from harness.predictors.predictor import Predictor

@@ -46,11 +46,16 @@ def test_every_tied_best_is_bold_and_the_top_group_underlined(small_board: Leade
     text = to_latex(small_board)
     assert text.count(r"\underline{\textbf{61.45}}") == 2
     assert r"roberta-large & \underline{60.31}" in text
-    assert (
-        r"few-shot[k=8,model=tiny] & 57.12 & {\footnotesize [54.9, 59.3]} & 4 & b & $-$4.33 & 0.002 & 58.12 & 42.12 \\"
-        in text
-    )
-    assert r"majority & 31.27 &  & -- & -- & $-$30.18 & -- & 48.12 & -- \\" in text
+    name = r"few-shot[k=8,model=tiny]"
+    assert rf"{name} & 57.12 & {{\footnotesize [54.9, 59.3]}} & 4 & b & $-$4.33 & 0.002 & 99.9 & 58.12 & 42.12 \\" in text
+    assert r"majority & 31.27 &  & -- & -- & $-$30.18 & -- & 100.0 & 48.12 & -- \\" in text
+
+
+def test_coverage_is_shown_where_some_row_is_not_whole(small_board: Leaderboard) -> None:
+    assert r"$p_{\mathrm{adj}}$ & Cover. &" in to_latex(small_board)
+    assert "Cover.: percent of utterances" in to_latex(small_board)
+    whole = tuple(replace(entry, coverage=1.0) for entry in small_board.entries)
+    assert "Cover." not in to_latex(replace(small_board, entries=whole))
 
 
 def test_no_limit_on_rows(small_board: Leaderboard) -> None:
@@ -72,15 +77,15 @@ def test_caption_says_what_the_numbers_are(small_board: Leaderboard) -> None:
 
 def test_two_datasets_share_rows(two_boards_in_one: Leaderboard) -> None:
     text = to_latex(two_boards_in_one)
-    assert r"& \multicolumn{3}{c}{meld} & \multicolumn{3}{c}{emorynlp} \\" in text
-    assert r"\cmidrule(lr){2-4}\cmidrule(lr){5-7}" in text
+    assert r"& \multicolumn{4}{c}{meld} & \multicolumn{4}{c}{emorynlp} \\" in text
+    assert r"\cmidrule(lr){2-5}\cmidrule(lr){6-9}" in text
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].splitlines()[1:]
     assert [line.split(" & ")[0] for line in body] == [
         "dialogue-rnn", "graph-net[layers=2]", "roberta-large", "few-shot[k=8,model=tiny]", "majority", "word-counts",
     ]  # fmt: skip
-    assert {line.count("&") for line in body} == {6}
-    assert body[1].endswith(r"& -- &  & -- \\")
-    assert body[5].startswith("word-counts & -- &  & -- & 32.56 &")
+    assert {line.count("&") for line in body} == {8}
+    assert body[1].endswith(r"& -- &  & -- & -- \\")
+    assert body[5].startswith("word-counts & -- &  & -- & -- & 32.56 &")
     assert r"\underline{\textbf{38.71}} & {\footnotesize\,$\pm$\,3.1}\textsuperscript{a}" in body[2]
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import pytest
 
 from harness.errors import ConfigError
-from harness.llm import CallSettings
-from harness.llm.budget import Budget, Usage, session_budget
+from harness.llm.budget import Budget, Usage
 
 
 def test_what_is_in_flight_counts_until_it_is_settled() -> None:
@@ -69,13 +67,6 @@ def test_threads_never_pass_the_limit_together() -> None:
         thread.join()
     assert budget.used.n_tokens == 5 * len(passed)
     assert 1000 - 7 - 7 * 8 < budget.used.n_tokens <= 1000
-
-
-def test_a_session_is_one_object_of_call_settings() -> None:
-    calls = CallSettings(max_cost=1.0)
-    assert session_budget(calls) is session_budget(calls)
-    assert session_budget(replace(calls)) is not session_budget(calls)
-    assert session_budget(CallSettings()).max_cost is None
 
 
 def test_what_was_used_is_told_beside_the_limits() -> None:

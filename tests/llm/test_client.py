@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -229,12 +229,12 @@ def test_tokens_stay_within_the_limit_and_more_asks_only_the_rest(cache: Respons
     with pytest.raises(
         CallsStoppedError, match=r"stopped at the limit: 75 of 100 tokens \(--max-tokens-total\) used, .* larger limit"
     ):
-        for answer in Client(echo, CallSettings(), cache, budget=budget).answer(ask_all(20)):
+        for answer in Client(echo, CallSettings(budget=budget), cache).answer(ask_all(20)):
             seen.append(answer.response.text)
             assert budget.used.n_tokens <= 100
     # 75 are used by 5 answers, and a sixth could use 26: although in flight were never more than 3 at once
     assert seen == echo.asked == [f"question {i}" for i in range(5)]
-    rest = list(Client(echo, CallSettings(max_tokens_total=10_000), cache).answer(ask_all(20)))
+    rest = list(Client(echo, CallSettings(budget=Budget(max_tokens_total=10_000)), cache).answer(ask_all(20)))
     assert [a.cached for a in rest] == [True] * 5 + [False] * 15
     assert len(echo.asked) == 20
 
@@ -242,7 +242,7 @@ def test_tokens_stay_within_the_limit_and_more_asks_only_the_rest(cache: Respons
 def test_dollars_stay_within_the_limit(cache: ResponseCache) -> None:
     echo = Echo(n_tokens=10)
     budget = Budget(max_cost=60e-5)  # ten answers would use it up, but each may cost 10e-6 + 16 * 10e-6 = 17e-5
-    client = Client(echo, CallSettings(), cache, PRICE, budget)
+    client = Client(echo, CallSettings(budget=budget), cache, PRICE)
     answers = []
     with pytest.raises(CallsStoppedError, match=r"0.00048 of 0.0006 US dollars \(--max-cost\) used"):
         list(client.answer(ask_all(20)))
@@ -258,7 +258,7 @@ def test_answers_that_do_not_tell_their_tokens_count_as_much_as_they_may(cache: 
     silent = Echo(n_tokens=10, reply=lambda r: Response("stop", "joy"))
     budget = Budget(max_tokens_total=100)
     with pytest.raises(CallsStoppedError):
-        list(Client(silent, CallSettings(), cache, PRICE, budget).answer(ask_all(20)))
+        list(Client(silent, CallSettings(budget=budget), cache, PRICE).answer(ask_all(20)))
     assert len(silent.asked) == 100 // 26
     assert cache.stats().models[0].n_usd_unknown == 3
 
@@ -272,24 +272,24 @@ def test_likelihoods_of_choices_cost_their_prompt(cache: ResponseCache) -> None:
 def test_failed_calls_cost_nothing_and_calls_given_up_count_in_full(cache: ResponseCache) -> None:
     budget = Budget(max_tokens_total=1000)
     failing = Echo(n_tokens=10, reply=lambda r: Response("error", error="500"))
-    list(Client(failing, CallSettings(), cache, budget=budget).answer(ask_all(5)))
+    list(Client(failing, CallSettings(budget=budget), cache).answer(ask_all(5)))
     assert budget.used.n_tokens == 0
-    answers = Client(Echo(width=4, n_tokens=10), CallSettings(), cache, budget=budget).answer(ask_all(10))
+    answers = Client(Echo(width=4, n_tokens=10), CallSettings(budget=budget), cache).answer(ask_all(10))
     next(answers)
     answers.close()
     assert budget.used.n_tokens == 4 * 15
-    answers = Client(Echo(4, range, n_tokens=10), CallSettings(), cache, budget=budget).answer(ask_all(4, first=50))
+    answers = Client(Echo(4, range, n_tokens=10), CallSettings(budget=budget), cache).answer(ask_all(4, first=50))
     next(answers)  # three more were asked and may be charged for
     answers.close()
     assert budget.used.n_tokens == 4 * 15 + 15 + 3 * 26
 
 
 def test_one_limit_for_all_clients_of_a_session(cache: ResponseCache) -> None:
-    calls = CallSettings(max_tokens_total=100)
+    calls = CallSettings(budget=Budget(max_tokens_total=100))
     list(Client(Echo(n_tokens=10), calls, cache).answer(ask_all(4)))
     with pytest.raises(CallsStoppedError, match="90 of 100 tokens|75 of 100 tokens"):
         list(Client(Echo(n_tokens=10), calls, cache).answer(ask_all(4, first=4)))
-    list(Client(Echo(n_tokens=10), replace(calls), cache).answer(ask_all(4, first=20)))  # another session
+    list(Client(Echo(n_tokens=10), CallSettings(), cache).answer(ask_all(4, first=20)))  # another session
 
 
 def test_a_limit_in_dollars_needs_a_price(cache: ResponseCache, tmp_path: Path) -> None:
@@ -297,10 +297,10 @@ def test_a_limit_in_dollars_needs_a_price(cache: ResponseCache, tmp_path: Path) 
         ConfigError,
         match="--max-cost 1.0: no price is known for model 'echo'; give --prices FILE or use --max-tokens-total",
     ):
-        Client(Echo(), CallSettings(max_cost=1.0), cache)
+        Client(Echo(), CallSettings(budget=Budget(max_cost=1.0)), cache)
     prices = tmp_path / "prices.toml"
     prices.write_text("[models.echo]\ninput = 1.0\noutput = 10.0\n")
-    (answer,) = Client(Echo(), CallSettings(max_cost=1.0, prices=prices), cache).answer([ask("?")])
+    (answer,) = Client(Echo(), CallSettings(budget=Budget(max_cost=1.0), prices=prices), cache).answer([ask("?")])
     assert answer.usd == pytest.approx(6e-5)
 
 
