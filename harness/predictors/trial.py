@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from harness.data import load_dataset
 from harness.llm.calls import CallSettings
@@ -49,6 +50,8 @@ class Trial:
     def __init__(self, spec: PredictorSpec, params: Mapping[str, object]) -> None:
         self.spec = spec
         self.params = params
+        self._folder = TemporaryDirectory()
+        self._numbers = count()
         sample = load_dataset("sample")
         test = sample.split("test")
         self._train, self._dev = sample.split("train"), sample.split("dev")
@@ -64,7 +67,8 @@ class Trial:
     def build(self, seed: int = SEED) -> Predictor:
         """Returns a new instance that has learned nothing."""
         predictor = build_predictor(self.spec, self.params, seed)
-        predictor.use(CallSettings(cache=Path(":memory:")))  # each instance has to answer for itself
+        own = Path(self._folder.name) / f"responses-{next(self._numbers)}.sqlite"
+        predictor.use(CallSettings(cache=own))  # each instance has to answer for itself
         return predictor
 
     def train(self, seed: int = SEED) -> Predictor:

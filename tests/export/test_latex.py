@@ -46,8 +46,9 @@ def test_every_tied_best_is_bold_and_the_top_group_underlined(small_board: Leade
     text = to_latex(small_board)
     assert text.count(r"\underline{\textbf{61.45}}") == 2
     assert r"roberta-large & \underline{60.31}" in text
-    name = r"few-shot[k=8,model=tiny]"
-    assert rf"{name} & 57.12 & {{\footnotesize [54.9, 59.3]}} & 4 & b & $-$4.33 & 0.002 & 99.9 & 58.12 & 42.12 \\" in text
+    name = "few-shot[k=8,model=tiny]"
+    cells = r"57.12 & {\footnotesize [54.9, 59.3]} & 4 & b & $-$4.33 & 0.002 & 99.9 & 58.12 & 42.12 \\"
+    assert f"{name} & {cells}" in text
     assert r"majority & 31.27 &  & -- & -- & $-$30.18 & -- & 100.0 & 48.12 & -- \\" in text
 
 
