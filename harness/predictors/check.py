@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import gc
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import BuiltinFunctionType, FunctionType, MappingProxyType, ModuleType
 
 import numpy as np
@@ -54,7 +54,11 @@ def check_predictor(spec: PredictorSpec, params: Mapping[str, object] = MappingP
         spec: the predictor.
         params: parameters as for `harness.predictors.build.resolve_params`; the rest are defaults.
     """
-    trial = Trial(spec, params)
+    with TemporaryDirectory() as folder:
+        return _results(Trial(spec, params, Path(folder)))
+
+
+def _results(trial: Trial) -> list[CheckResult]:
     results: list[CheckResult] = []
     for check in CHECKS:
         try:
@@ -150,7 +154,7 @@ def _order(trial: Trial) -> str | None:
 def _resumption(trial: Trial) -> str | None:
     if not trial.subject.can_resume():
         return None
-    with tempfile.TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder:
         trial.subject.save(Path(folder))
         restored = trial.build()
         restored.load(Path(folder))

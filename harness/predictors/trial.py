@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import count, cycle
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from harness.data import load_dataset
 from harness.llm.calls import CallSettings
@@ -47,10 +46,11 @@ class Trial:
     the memory of the process for gold, it finds the version at hand and no other.
     """
 
-    def __init__(self, spec: PredictorSpec, params: Mapping[str, object]) -> None:
+    def __init__(self, spec: PredictorSpec, params: Mapping[str, object], folder: Path) -> None:
+        """Begins a trial; the folder is for response stores, one an instance."""
         self.spec = spec
         self.params = params
-        self._folder = TemporaryDirectory()
+        self._folder = folder
         self._numbers = count()
         sample = load_dataset("sample")
         test = sample.split("test")
@@ -67,7 +67,7 @@ class Trial:
     def build(self, seed: int = SEED) -> Predictor:
         """Returns a new instance that has learned nothing."""
         predictor = build_predictor(self.spec, self.params, seed)
-        own = Path(self._folder.name) / f"responses-{next(self._numbers)}.sqlite"
+        own = self._folder / f"responses-{next(self._numbers)}.sqlite"
         predictor.use(CallSettings(cache=own))  # each instance has to answer for itself
         return predictor
 

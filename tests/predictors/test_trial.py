@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harness.predictors import Predictor, PredictorCard, PredictorSpec
@@ -10,8 +12,8 @@ from harness.schema import Prediction
 
 
 @pytest.fixture
-def trial() -> Trial:
-    return Trial(PredictorSpec("lab/x", PredictorCard(family="simple", context="past"), Predictor), {})
+def trial(tmp_path: Path) -> Trial:
+    return Trial(PredictorSpec("lab/x", PredictorCard(family="simple", context="past"), Predictor), {}, tmp_path)
 
 
 def test_the_dialogues_on_trial_are_too_many_for_chance_and_hold_every_kind_of_target(trial: Trial) -> None:
