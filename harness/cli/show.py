@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from math import isnan
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.options import Json, ResultsDir, find_layout
 from harness.cli.output import print_json, print_table, print_text
+
+if TYPE_CHECKING:
+    from harness.evaluation.usage import RunUsage
 
 
 def show(
@@ -19,6 +22,7 @@ def show(
 ) -> None:
     """Show what a stored run scored and how it was made."""
     from harness.evaluation.scoring import all_metric_names, score_table
+    from harness.evaluation.usage import sum_usage
     from harness.export import numbers
     from harness.metrics import get_metric, metric_names
     from harness.metrics.bounds import bound_metric
@@ -36,6 +40,8 @@ def show(
             name: bound_metric(table.confusion.counts, get_metric(name, data.labels, data.neutral), neutral)
             for name in metric_names(data.labels, data.neutral)
         }
+    generations = stored.generations()
+    usage = sum_usage(generations.values()) if generations else None
     document = {
         "run_id": manifest.run_id,
         "predictor": manifest.predictor.label,
@@ -48,6 +54,7 @@ def show(
         "statuses": dict(manifest.statuses),
         "metrics": metrics,
         "bounds": None if bounds is None else {name: asdict(bound) for name, bound in bounds.items()},
+        "usage": None if usage is None else asdict(usage),
     }
     if as_json:
         print_json({**document, "manifest": asdict(manifest)})
@@ -63,6 +70,8 @@ def show(
             f"{name} counts what has no label as wrong: {numbers.percent(bound.wrong)}; it would be "
             f"{numbers.percent(bound.right)} if all of that were right{as_neutral}"
         )
+    if usage is not None:
+        print_text(_describe(usage))
     print_text("")
     print_text("scores in percent; Brier score and NLL (nats) as they are")
     print_table(
@@ -74,4 +83,17 @@ def show(
     print_text(
         f"\nmade {times['started']} with erc-harness {manifest.versions.get('erc-harness', '?')} from {made}; "
         f"learning {times['fit_seconds']} s, predicting {times['predict_seconds']} s\nfolder {stored.path}"
+    )
+
+
+def _describe(usage: RunUsage) -> str:
+    """Returns what a run with a language model took, in two lines."""
+    unknown = f" and {usage.n_usd_unknown} answers of unknown price" if usage.n_usd_unknown else ""
+    untold = f" (not told for {usage.n_tokens_unknown})" if usage.n_tokens_unknown else ""
+    latency = "" if usage.median_seconds is None else f", median latency {usage.median_seconds:.3g} s"
+    rules = ", ".join(f"{count} {rule}" for rule, count in usage.rules.items())
+    return (
+        f"{usage.n_answers} answers, {usage.n_cached} of them stored before; {usage.n_attempts} calls, "
+        f"{usage.n_prompt_tokens} prompt and {usage.n_completion_tokens} completion tokens{untold}, "
+        f"{usage.usd:.4f} US dollars{unknown}{latency}\nread by rule: {rules}"
     )
