@@ -15,14 +15,12 @@ from typing import Any
 from harness.data import Dataset, Split
 from harness.errors import ConfigError, PromptError
 from harness.llm import lm_eval_task_utils
+from harness.llm.lm_eval_backend import END
 from harness.prompting import Form, LabelNames, Prompt, Template, Window
 from harness.schema import DialogueView
 
 FORMAT = "erc-harness lm-eval tasks"
 """By this an earlier export is recognised."""
-
-END = "<|endoftext|>"
-"""What a text ends at beside the model's own end, as in our own runs of lm-eval's models."""
 
 MAX_NEW_TOKENS = 16
 """Length of a written answer, as in our own runs."""
