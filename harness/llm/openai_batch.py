@@ -170,6 +170,7 @@ class _Round:
             if not self.dialect.obeyed(request, line.body, response):
                 self.again += line.items
                 return
+            response = replace(response, error=redact(response.error, known_secrets()))
         else:
             fault = classify_status(outcome.get("status_code") or 500, outcome.get("body") or told.get("error"))
             text = redact(fault.error, known_secrets())

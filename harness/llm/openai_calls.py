@@ -14,7 +14,7 @@ from harness.errors import CallsStoppedError, ModelError
 from harness.llm.calls import CallSettings
 from harness.llm.openai_answers import read_answer
 from harness.llm.openai_dialect import Dialect
-from harness.llm.openai_faults import Fault, classify
+from harness.llm.openai_faults import Fault, classify, redact
 from harness.llm.pace import Pace
 from harness.llm.request import Finish, Request, Response
 
@@ -117,7 +117,8 @@ class Caller:
         self.pace.succeeded(n_used - n_guessed if n_used else 0.0)
         if not self.dialect.obeyed(request, body, response):
             return None
-        return replace(response, seconds=seconds, n_attempts=item.n_attempts)
+        quoted = redact(response.error, self.secrets)
+        return replace(response, error=quoted, seconds=seconds, n_attempts=item.n_attempts)
 
     def _weigh(self, request: Request, body: Mapping[str, Any], fault: Fault, began: float) -> Fault | None:
         """Returns the fault that a call ended with, None where another form may do; tells the pace.

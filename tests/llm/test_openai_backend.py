@@ -319,7 +319,7 @@ def test_a_key_goes_to_its_own_server_and_nowhere_else(
             return wire.fail(400 if call.prompt == "item" else 401, quoted)
         if call.prompt == "down":
             return wire.fail(500, quoted)
-        return wire.say(None, message={"refusal": "no"}) if call.prompt == "refused" else wire.say()
+        return wire.say(None, message={"refusal": quoted}) if call.prompt == "refused" else wire.say()
 
     server = loopback(handler)
     backend = openai_backend(server, max_retries=1)
