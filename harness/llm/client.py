@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import CallsStoppedError, ConfigError, ModelError
 from harness.llm.answer import Answer, Estimate
@@ -19,8 +19,10 @@ from harness.llm.budget import Budget, Usage
 from harness.llm.cache import ResponseCache, request_key
 from harness.llm.cache_file import default_path
 from harness.llm.calls import CallSettings
-from harness.llm.prices import Price, find_price
 from harness.llm.request import Request, Response
+
+if TYPE_CHECKING:
+    from harness.llm.prices import Price
 
 CHUNK = 4096
 """Requests that are taken, looked up and asked together; what memory holds at once."""
@@ -61,6 +63,8 @@ class Client:
             cache: the response store; None: the file that `calls` names, else the user's own.
             price: of the model; None: that of the price tables, if they have it.
         """
+        from harness.llm.prices import find_price
+
         self._backend = backend
         self._cache = cache or ResponseCache(calls.cache or default_path())
         self._identity = dict(backend.identity())

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from harness.errors import ConfigError
@@ -13,10 +13,12 @@ from harness.llm import Decoding, ModelSettings, Request
 from harness.llm.backend import Dtype, Quantization
 from harness.llm.choices import Normalisation
 from harness.llm.model_files import content_name
-from harness.llm.models import NamedModel, find_model
 from harness.prompting import Prompt
 from harness.prompting.label_names import LabelNames, Naming
 from harness.prompting.window import Speakers, Window
+
+if TYPE_CHECKING:
+    from harness.llm.models import NamedModel
 
 PATHS = ("model", "adapter", "template", "video", "encoder")
 """Parameters that may name a file or folder; runs are named by what it holds."""
@@ -97,8 +99,10 @@ class PromptSettings:
             raise ConfigError("answers=choice writes nothing: leave out temperature, n_beams and constrained")
 
     @cached_property
-    def known_model(self) -> NamedModel | None:
+    def known_model(self) -> "NamedModel | None":
         """The named model, if the name is one."""
+        from harness.llm.models import find_model
+
         return find_model(self.model) if self.backend == LOCAL else None
 
     @property
@@ -150,6 +154,8 @@ def draws(params: Mapping[str, Any]) -> bool:
 
 def identify(params: Mapping[str, Any]) -> dict[str, Any]:
     """Returns parameters with what paths hold in their place, and servers by their public name."""
+    from harness.llm.models import find_model
+
     named = dict(params)
     for key in PATHS:
         value = named.get(key)
