@@ -3,7 +3,7 @@
 The server is another process that gives one canned answer, at once or after 200 ms. Ours goes through
 `OpenAIBackend.answer` and does more than the others: lazy requests, one pace for all, retries, and a thread of its own,
 so that the caller is no coroutine. It is faster than the official client's `chat.completions.create` because it posts
-the body through that client and reads the JSON itself: building pydantic models is half of the time of `create`. It is
+the body through that client and reads the JSON itself: what `create` does beyond that is half of its time. It is
 slower than lm-eval and bare aiohttp, which leave the official client out: about 0.8 ms of one core a call, which nobody
 notices who waits for a language model. One start a turn of the loop costs a fifth of the rate at a server that answers
 at once, and gains 6 % where answers take 200 ms: calls that came back together would go on waiting for each other.
