@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 CHUNK = 4096
 """Requests that are taken, looked up and asked together; what memory holds at once."""
 
+N_ALIKE = 16
+"""Failures in a row, all with one message, before any success: then the model is at fault and not the items."""
+
 BYTES_PER_TOKEN = 4
 """Of UTF-8, where there is no tokenizer: about right for English. Source: OpenAI's help page on counting tokens."""
 
@@ -71,6 +74,7 @@ class Client:
         self._model = str(self._identity.get("model", ""))
         self._price = price or find_price(self._model, calls)
         self._budget = calls.budget or Budget()
+        self._works = False
         if self._price is None and self._budget.max_cost is not None:
             raise ConfigError(
                 f"--max-cost {self._budget.max_cost!r}: no price is known for model {self._model!r}; "
@@ -135,13 +139,33 @@ class Client:
         known = self._cache.get_many({asked.key for asked in chunk})
         missing = {asked.key: asked for asked in chunk if asked.key not in known}
         spent: dict[str, float | None] = {}
-        with closing(self._ask(list(missing.values()))) as arrivals:
+        with closing(self._believe(self._ask(list(missing.values())))) as arrivals:
             for asked in chunk:
                 while asked.key not in known:
                     key, known[key], spent[key] = next(arrivals)
                 cached = asked.key not in spent
                 usd = spent.pop(asked.key, 0.0)
                 yield Answer(asked.request, asked.key, _sha256(asked.rendered), known[asked.key], cached, usd)
+
+    def _believe(
+        self, arrivals: Generator[tuple[str, Response, float | None]]
+    ) -> Generator[tuple[str, Response, float | None]]:
+        """Yields what arrives, but holds failures back until one call has succeeded: all alike, they are no answers."""
+        doubtful: list[tuple[str, Response, float | None]] = []
+        with closing(arrivals):
+            for arrival in arrivals:
+                doubtful.append(arrival)
+                self._works = self._works or arrival[1].finish != "error"
+                errors = {response.error for _, response, _ in doubtful}
+                if not self._works and len(doubtful) == N_ALIKE and len(errors) == 1:
+                    raise ModelError(
+                        f"the first {N_ALIKE} calls of {self._model!r} all failed alike: {errors.pop()}; "
+                        "nothing was kept: mend that and repeat the command"
+                    )
+                if self._works or len(errors) > 1:
+                    yield from doubtful
+                    doubtful.clear()
+            yield from doubtful
 
     def _ask(self, missing: Sequence[_Asked]) -> Generator[tuple[str, Response, float | None]]:
         """Yields (key, response, US dollars) as answers arrive, each stored before.

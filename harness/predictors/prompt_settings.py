@@ -161,6 +161,10 @@ def identify(params: Mapping[str, Any]) -> dict[str, Any]:
         value = named.get(key)
         if isinstance(value, str) and Path(value).expanduser().exists() and find_model(value) is None:
             named[key] = content_name(Path(value))
+    if named.get("model_args"):
+        from harness.llm.lm_eval_loading import public_arguments
+
+        named["model_args"] = public_arguments(named["model_args"])
     if isinstance(named.get("base_url"), str):
         named["base_url"] = _public_address(named["base_url"])
     return named

@@ -154,6 +154,28 @@ def test_failed_calls_are_handed_on_and_asked_again_next_time(cache: ResponseCac
     assert texts(Client(Echo(), CallSettings(), cache).answer([ask("?")])) == ["?"]
 
 
+def test_many_first_calls_that_fail_alike_are_no_answers(cache: ResponseCache) -> None:
+    broken = Echo(width=4, reply=lambda r: Response("error", error="no model called m"))
+    taken: list[Answer] = []
+    with pytest.raises(
+        ModelError, match="first 16 calls of 'echo' all failed alike: no model called m; nothing was kept"
+    ):
+        taken.extend(Client(broken, CallSettings(), cache).answer(ask_all(40)))
+    assert not taken
+    assert len(broken.asked) == 16
+
+
+def test_failures_of_items_are_handed_on_once_one_succeeds_or_they_differ(cache: ResponseCache) -> None:
+    def often(request: Request) -> Response:
+        works = request.prompt.text == "question 15"
+        return Response("stop", "joy") if works else Response("error", error="too long")
+
+    finishes = [a.response.finish for a in Client(Echo(reply=often), CallSettings(), cache).answer(ask_all(40))]
+    assert (len(finishes), finishes.count("stop")) == (40, 1)
+    differing = Echo(reply=lambda r: Response("error", error=r.prompt.text))
+    assert len(list(Client(differing, CallSettings(), cache).answer(ask_all(40, first=100)))) == 40
+
+
 def test_when_the_back_end_fails_what_arrived_is_stored(cache: ResponseCache) -> None:
     def fail_at_5(request: Request) -> Response:
         if request.prompt.text == "question 5":
