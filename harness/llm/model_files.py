@@ -31,7 +31,10 @@ LEFTOVERS = re.compile(
 SETTLED_SECONDS = 2.0
 """A younger file may change again within one tick of the file system's clock: its hash is not remembered."""
 
-HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+HUB_NAME = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
+
+CONTENT_NAME = re.compile(r"[a-z0-9._-]+@[0-9a-f]{8}")
+"""What `content_name` returns; such a model is looked for in ERC_MODELS_DIR."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def locate(name: str, revision: str | None = None, *, download: bool = False, ma
     """Returns where a model is: a folder, one in ERC_MODELS_DIR, or in the local cache of the hub.
 
     Args:
-        name: folder, or name at the hub.
+        name: folder, name at the hub, or a name that `content_name` gave to a folder in ERC_MODELS_DIR.
         revision: commit, tag or branch at the hub; None: its main branch. A folder has none.
         download: whether the hub may be asked for what is not in the cache.
         marker: file by which the right kind of folder is recognised.
@@ -71,7 +74,13 @@ def locate(name: str, revision: str | None = None, *, download: bool = False, ma
 def _find_folder(name: str) -> Path | None:
     own = os.environ.get("ERC_MODELS_DIR")
     places = [Path(name).expanduser(), *([Path(own) / name] if own else [])]
-    return next((place for place in places if place.is_dir()), None)
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None and own and CONTENT_NAME.fullmatch(name):
+        stem = name.partition("@")[0]
+        found = next((place for place in sorted(Path(own).iterdir()) if place.is_dir() and _slug(place) == stem), None)
+        if found is not None and (held := content_name(found)) != name:
+            raise ModelError(f"model {name!r}: {str(found)!r} holds {held!r}; put the weights there that are meant")
+    return found
 
 
 def _find_commit(name: str, revision: str | None, download: bool, marker: str) -> str:
@@ -90,7 +99,8 @@ def _find_commit(name: str, revision: str | None, download: bool, marker: str) -
     beside = f", nor in ERC_MODELS_DIR={own!r}" if own else ""
     if not HUB_NAME.fullmatch(name):
         raise ModelError(
-            f"model {name!r}: no such folder{beside}; give a folder, or a name at the hub such as ORG/NAME"
+            f"model {name!r}: no such folder{beside}; give a folder, a name at the hub such as ORG/NAME, or one of: "
+            "erc-harness list models"
         )
     pinned = f" --revision {revision}" if revision else ""
     fetch = f"hf download {name}{pinned}"
@@ -136,8 +146,11 @@ def content_name(path: Path) -> str:
         raise ModelError(f"{str(path)!r} cannot be read: {one_line(error)}") from error
     memo.save()
     digest = hashlib.sha256("".join(lines).encode()).hexdigest()
-    name = re.sub(r"[^a-z0-9._-]+", "-", path.name.lower()).strip("-") or "model"
-    return f"{name}@{digest[:8]}"
+    return f"{_slug(path)}@{digest[:8]}"
+
+
+def _slug(path: Path) -> str:
+    return re.sub(r"[^a-z0-9._-]+", "-", path.name.lower()).strip("-") or "model"
 
 
 def _files_of(folder: Path) -> Iterable[Path]:

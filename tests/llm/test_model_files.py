@@ -111,6 +111,15 @@ def test_folders_are_found_by_path_and_in_the_models_folder(folder: Path, monkey
     assert locate(folder.name).name == found.name
 
 
+def test_a_content_name_finds_its_folder_and_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ERC_MODELS_DIR", str(folder.parent))
+    name = content_name(folder)
+    assert locate(name).source == str(folder)
+    (folder / "config.json").write_text('{"changed": true}')
+    with pytest.raises(ModelError, match=f"model '{name}': .* holds '{content_name(folder)}'"):
+        locate(name)
+
+
 def test_a_folder_of_something_else_is_told(folder: Path) -> None:
     (folder / "config.json").unlink()
     with pytest.raises(ModelError, match=r"has no config\.json"):
