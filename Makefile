@@ -4,10 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 FIRST_LOOK := build/leaderboard
 BOARD := $(FIRST_LOOK)/leaderboards/sample
+RUNS := runs/sample/test
 
 .PHONY: leaderboard test lint bench soak clean
 
-# The runs are made on this machine, under build/, and their board is compared with the one in results/.
+# The runs are made on this machine, under build/, and their board is compared with the one in results/. Those of
+# language models are copied: they need torch, which this first look does without.
 leaderboard: $(VENV)/.installed $(BOARD)/board.toml
 	@$(BIN)/erc-harness run --board sample --results-dir $(FIRST_LOOK)
 	@$(BIN)/erc-harness leaderboard build sample --results-dir $(FIRST_LOOK)
@@ -16,7 +18,9 @@ leaderboard: $(VENV)/.installed $(BOARD)/board.toml
 		|| echo "differs from the committed board, results/leaderboards/sample (other library versions can do that)"
 
 $(BOARD)/board.toml: results/leaderboards/sample/board.toml
-	@mkdir -p $(@D) && cp $< $@
+	@mkdir -p $(@D) $(FIRST_LOOK)/$(RUNS)
+	@cp -r $(addprefix results/$(RUNS)/,zero-shot few-shot) $(FIRST_LOOK)/$(RUNS)
+	@cp $< $@
 
 test: $(VENV)/.installed-dev
 	$(BIN)/ruff check harness baselines prompts tests

@@ -19,6 +19,7 @@ def copy(tmp_path: Path) -> Path:
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy2(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "results" / "leaderboards", tmp_path / "results" / "leaderboards")
+    shutil.copytree(ROOT / "results" / "runs" / "sample", tmp_path / "results" / "runs" / "sample")
     (tmp_path / ".venv").symlink_to(sys.prefix)
     return tmp_path
 
@@ -33,8 +34,9 @@ def make(folder: Path) -> str:
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_make_leaderboard_runs_then_rests(copy: Path) -> None:
     first = make(copy)
-    match = re.search(r"(\d+) runs: \1 made now", first)
-    assert match, first
+    match = re.search(r"(\d+) runs: (\d+) made now, (\d+) made before", first)
+    assert match and int(match[1]) == int(match[2]) + int(match[3]), first
+    assert int(match[3]) == len(list((ROOT / "results" / "runs" / "sample" / "test").glob("*-shot/*")))
     assert "tfidf-svm" in first
     assert re.search(r"views: .*build/leaderboard/leaderboards/sample", first)
     assert "identical to the committed board" in first
