@@ -64,6 +64,11 @@ def test_the_wheel_holds_our_packages_and_their_data_only(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == {"harness", "baselines", "prompts"}
     assert {f"harness/data/sample/{f}" for f in ("card.toml", "train.jsonl", "dev.jsonl", "test.jsonl")} <= set(names)
+    prompts = {
+        f"prompts/templates/{t}.j2"
+        for t in ("zero-shot/v1", "zero-shot/v2", "zero-shot/v3", "alpaca/v1", "dialogue-llm/v1")
+    }
+    assert {*prompts, "prompts/templates/README.md", "harness/llm/models.toml", "harness/llm/prices.toml"} <= set(names)
     assert "harness/py.typed" in names
     assert any(name.startswith("harness/export/templates/") for name in names)
 
