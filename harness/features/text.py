@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from harness.errors import MissingDependencyError, ModelError
 from harness.features.cache import cached_array
+from harness.features.loading import load_quietly
 
 if TYPE_CHECKING:
     import torch
@@ -105,12 +106,9 @@ class TextEncoder:
             from transformers import AutoModel, AutoTokenizer
         except ImportError as error:
             raise MissingDependencyError.of("transformers", "models", "encoding texts") from error
-        try:
+        with load_quietly(f"encoder {str(self.folder)!r}"):
             tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
             model = AutoModel.from_pretrained(self.folder, local_files_only=True)
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ModelError(f"{self.folder}: no encoder that transformers can load ({reason})") from error
         return tokenizer, model.float().eval()
 
 

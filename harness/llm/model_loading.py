@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
 from harness.errors import ConfigError, MissingDependencyError, ModelError
+from harness.features.loading import load_quietly
 from harness.llm.backend import ModelSettings
-from harness.llm.model_files import Located, one_line
+from harness.llm.model_files import Located
 
 DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|balanced")
 
@@ -51,7 +50,7 @@ def load_tokenizer(model: ModelSettings, base: Located, download: bool) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with _told(f"tokenizer of {model.model!r}"):
+    with load_quietly(f"tokenizer of {model.model!r}"):
         return AutoTokenizer.from_pretrained(base.source, **_origin(model, base, download))
 
 
@@ -74,7 +73,7 @@ def load_model(model: ModelSettings, base: Located, adapter: Located | None, dow
         options["device_map"] = {"": device}
     if model.quantization != "none":
         options["quantization_config"] = _quantization(model)
-    with _told(f"weights of {model.model!r}"):
+    with load_quietly(f"weights of {model.model!r}"):
         both: Any = AutoModelForCausalLM.from_pretrained(base.source, output_loading_info=True, **options)
     loaded, report = both
     if missing := sorted(report["missing_keys"]):
@@ -85,7 +84,7 @@ def load_model(model: ModelSettings, base: Located, adapter: Located | None, dow
     if adapter is not None:
         loaded = _add_adapter(loaded, model, adapter)
     if "device_map" not in options:
-        with _told(f"weights of {model.model!r} on {device}"):
+        with load_quietly(f"weights of {model.model!r} on {device}"):
             loaded = loaded.to(device)
     return loaded.eval()
 
@@ -93,7 +92,7 @@ def load_model(model: ModelSettings, base: Located, adapter: Located | None, dow
 def _add_adapter(loaded: Any, model: ModelSettings, adapter: Located) -> Any:
     from peft import PeftModel
 
-    with _told(f"adapter {model.adapter!r}"):
+    with load_quietly(f"adapter {model.adapter!r}"):
         adapted = PeftModel.from_pretrained(loaded, adapter.source, revision=adapter.commit)
     return adapted.merge_and_unload() if model.quantization == "none" else adapted
 
@@ -129,20 +128,3 @@ def _quantization(model: ModelSettings) -> Any:
         return settings(load_in_8bit=True)
     compute = torch.bfloat16 if model.dtype == "auto" else getattr(torch, PRECISIONS[model.dtype])
     return settings(load_in_4bit=True, bnb_4bit_compute_dtype=compute)
-
-
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Turns whatever loading raises into one line, and keeps its progress bar off the terminal."""
-    import transformers
-
-    logging: Any = transformers.utils.logging
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    except Exception as error:  # many libraries read these files, each with errors of its own; the cause is kept
-        raise ModelError(f"{what} cannot be loaded: {type(error).__name__}: {one_line(error)}") from error
-    finally:
-        if shown:
-            logging.enable_progress_bar()

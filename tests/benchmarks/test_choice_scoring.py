@@ -35,7 +35,7 @@ N_PROMPTS = 128
 """Of consecutive utterances; ours scores them all."""
 
 EVERY = 16
-"""The peer scores every sixteenth of them; its time is multiplied by how many times as many tokens all of them have."""
+"""The peer scores every sixteenth of them; its time is multiplied by how many tokens all have for each of theirs."""
 
 BATCH_SIZES = (1, 4, 8, 16)
 """Tried for the peer, which then gets the best."""
