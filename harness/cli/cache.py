@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.calls import Cache
-from harness.cli.options import DataDir, Json, Plugins, find_data_dir
+from harness.cli.options import DataDir, Json, Plugins
 from harness.cli.output import print_json, print_table, print_text
-from harness.cli.run import parse_params
+from harness.cli.prompt import ready_predictor
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -64,9 +64,8 @@ def why(
 ) -> None:
     """Say whether the answer about an utterance is stored, and if not, how the nearest stored request differs."""
     store = _open(cache)
-    key, fields = _request_fields(
-        predictor, dataset, split, utterance, seed, parse_params(param or ()), data_dir, plugin
-    )
+    asked, where = ready_predictor(predictor, dataset, split, seed, param, data_dir, plugin)
+    key, fields = asked.client.name(asked.find_question(where, utterance).request)
     stored = bool(store.get_many([key]))
     miss = None if stored else store.explain_miss(fields)
     if as_json:
@@ -118,25 +117,3 @@ def _open(path: Path | None) -> ResponseCache:
     from harness.llm.cache_file import default_path
 
     return ResponseCache(path or default_path())
-
-
-def _request_fields(
-    name: str, dataset: str, split: str, utterance: str, seed: int, params: dict[str, Any], data_dir: Any, plugin: Any
-) -> tuple[str, dict[str, Any]]:
-    """Returns the key of the request about an utterance and the fields it is made of, as a run would ask it."""
-    from harness.evaluation.jobs import Settings, prepare
-    from harness.predictors import Predictor
-    from harness.predictors.build import build_predictor
-    from harness.predictors.plugins import load_plugins
-    from harness.predictors.prompted import PromptedPredictor
-    from harness.schema.run import Job
-
-    load_plugins(tuple(plugin or ()))
-    job = Job(name, params, dataset, split, seed)
-    run = prepare(job, Settings(Path("results"), find_data_dir(data_dir)))  # nothing is written there
-    predictor = build_predictor(run.spec, run.params, seed)
-    if not isinstance(predictor, PromptedPredictor):
-        raise ConfigError(f"predictor {name!r} asks no language model: there is nothing of it in the response store")
-    if type(predictor).fit is not Predictor.fit:
-        predictor.fit(run.dataset.split("train"), run.dataset.split("dev"))
-    return predictor.client.name(predictor.find_question(run.split, utterance).request)

@@ -9,17 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.cache_folder import cache_folder
 from harness.data.download import disk, settle
 from harness.errors import StoreError
-
-
-def cache_folder() -> Path:
-    """Returns the folder of features: below ERC_CACHE_DIR, else in the user's cache folder. Makes nothing."""
-    folder = os.environ.get("ERC_CACHE_DIR")
-    if folder:
-        return Path(folder) / "features"
-    user = os.environ.get("XDG_CACHE_HOME")
-    return (Path(user) if user else Path.home() / ".cache") / "erc-harness" / "features"
 
 
 def cached_array(key: str, n_rows: int, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -33,7 +25,7 @@ def cached_array(key: str, n_rows: int, make: Callable[[], NDArray[np.float32]])
     Raises:
         StoreError: the file is corrupt, or the folder cannot be written.
     """
-    path = cache_folder() / f"{key}.npy"
+    path = cache_folder() / "features" / f"{key}.npy"
     with disk(path):
         if path.is_file():
             return _load(path, n_rows)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from harness.data.cache_folder import cache_folder
 from harness.errors import StoreError
 
 FORMAT = 1
@@ -36,12 +37,8 @@ CREATE TABLE responses (
 
 
 def default_path() -> Path:
-    """Returns the file of the store: below ERC_CACHE_DIR, else in the user's cache folder."""
-    folder = os.environ.get("ERC_CACHE_DIR")
-    if folder:
-        return Path(folder) / "responses.sqlite"
-    user = os.environ.get("XDG_CACHE_HOME")
-    return (Path(user) if user else Path.home() / ".cache") / "erc-harness" / "responses.sqlite"
+    """Returns the file of the store in the user's cache folder."""
+    return cache_folder() / "responses.sqlite"
 
 
 class CacheFile:

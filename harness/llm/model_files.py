@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.data.cache_folder import cache_folder
 from harness.errors import MissingDependencyError, ModelError
 
 PATTERNS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.gguf", "*.json", "*.model", "*.txt", "*.tiktoken", "*.jinja")
@@ -168,9 +169,7 @@ class _Memo:
     """Hashes of files seen before. A memo that cannot be read or written costs time and nothing else."""
 
     def __init__(self) -> None:
-        user = os.environ.get("XDG_CACHE_HOME")
-        default = (Path(user) if user else Path.home() / ".cache") / "erc-harness"
-        self._path = Path(os.environ.get("ERC_CACHE_DIR") or default) / "model_hashes.json"
+        self._path = cache_folder() / "model_hashes.json"
         self._known: dict[str, list[object]] = {}
         self._changed = False
         with suppress(OSError, ValueError):

@@ -156,15 +156,6 @@ class PromptedPredictor(PromptSettings, Predictor):
             "annotated utterance", utterance_id, list(split.gold)[:8], "the first ones are listed"
         )
 
-    def find_request(self, split: Split, utterance_id: str) -> tuple[Request, str, Mapping[str, object]]:
-        """Returns what is asked about an utterance: the request, what is sent, and what else the answer depends on.
-
-        Raises:
-            UnknownNameError: the split has no such annotated utterance.
-        """
-        request = self.find_question(split, utterance_id).request
-        return request, self.render(request.prompt), self._backend.identity()
-
     def render(self, prompt: Prompt) -> str:
         """Returns exactly what the model reads."""
         return self._backend.render(prompt)

@@ -93,7 +93,7 @@ def test_prune_wants_to_know_what(cli: Cli, store: ResponseCache) -> None:
 def test_why_is_about_predictors_that_prompt(cli: Cli, store: ResponseCache) -> None:
     result = cli("cache", "why", "majority", "--dataset", "toy", "--utterance", "x")
     assert result.code == 2
-    assert "predictor 'majority' asks no language model" in result.err
+    assert "predictor 'majority' sends no prompts" in result.err
 
 
 PLUGIN = """

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from harness.data import load_dataset
+from harness.data.cache_folder import cache_folder
 from harness.errors import MissingDependencyError, ModelError, StoreError
 from harness.features import text as module
-from harness.features.cache import cache_folder, cached_array
+from harness.features.cache import cached_array
 from harness.features.text import TextEncoder, minilm_folder
 
 TEXTS = [u.text for u in load_dataset("sample", None).split("test").utterances()][:60]
@@ -88,13 +89,13 @@ def test_the_fingerprint_follows_content(encoder: TextEncoder, tmp_path: Path) -
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ERC_CACHE_DIR", str(tmp_path))
-    assert cache_folder() == tmp_path / "features"
+    assert cache_folder() == tmp_path
     monkeypatch.delenv("ERC_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "erc-harness" / "features"
+    assert cache_folder() == tmp_path / "xdg" / "erc-harness"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_folder() == tmp_path / "home" / ".cache" / "erc-harness" / "features"
+    assert cache_folder() == tmp_path / "home" / ".cache" / "erc-harness"
     assert list(tmp_path.iterdir()) == [], "asking makes nothing"
 
 
