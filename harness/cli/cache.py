@@ -16,7 +16,7 @@ from harness.cli.prompt import ready_predictor
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from harness.llm.cache import ResponseCache
+    from harness.llm.cache.store import ResponseCache
 
 app = typer.Typer(no_args_is_help=True, help="Look at stored answers of language models, and delete them.")
 
@@ -113,7 +113,7 @@ def prune(
 
 
 def _open(path: Path | None) -> ResponseCache:
-    from harness.llm.cache import ResponseCache
-    from harness.llm.cache_file import default_path
+    from harness.llm.cache.file import default_path
+    from harness.llm.cache.store import ResponseCache
 
     return ResponseCache(path or default_path())

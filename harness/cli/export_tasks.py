@@ -53,7 +53,7 @@ def export_tasks(
 ) -> None:
     """Write a split as tasks for lm-eval, with our prompts, our rules for answers and our scores."""
     from harness.data import load_dataset
-    from harness.llm.lm_eval_tasks import export_tasks as export
+    from harness.llm.lm_eval.tasks import export_tasks as export
     from harness.predictors.plugins import load_plugins
     from harness.prompting import Window, load_template, name_labels
 

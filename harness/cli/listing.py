@@ -122,7 +122,7 @@ def boards(results_dir: ResultsDir = None, as_json: Json = False) -> None:
 @app.command()
 def models(as_json: Json = False) -> None:
     """Named models for `-P model=NAME`, each pinned to a commit, and how to get them."""
-    from harness.llm.models import list_models
+    from harness.llm.tables.models import list_models
 
     hidden = ("revision", "n_params", "source", "note")
     _print("models", list_models(), as_json, hide=hidden)

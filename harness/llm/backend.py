@@ -86,9 +86,9 @@ Build = Callable[[ModelSettings, CallSettings], Backend]
 BACKENDS: Registry[Build] = Registry("back end")
 
 BUILTIN = {
-    "transformers": "harness.llm.transformers_backend:TransformersBackend",
-    "openai": "harness.llm.openai_backend:OpenAIBackend",
-    "lm-eval": "harness.llm.lm_eval_backend:LmEvalBackend",
+    "transformers": "harness.llm.local.backend:TransformersBackend",
+    "openai": "harness.llm.server.backend:OpenAIBackend",
+    "lm-eval": "harness.llm.lm_eval.backend:LmEvalBackend",
 }
 """Back ends of this distribution, imported on first use."""
 

@@ -16,13 +16,13 @@ from harness.errors import CallsStoppedError, ConfigError, ModelError
 from harness.llm.answer import Answer, Estimate
 from harness.llm.backend import Backend
 from harness.llm.budget import Budget, Usage
-from harness.llm.cache import ResponseCache, request_key
-from harness.llm.cache_file import default_path
+from harness.llm.cache.file import default_path
+from harness.llm.cache.store import ResponseCache, request_key
 from harness.llm.calls import CallSettings
 from harness.llm.request import Request, Response
 
 if TYPE_CHECKING:
-    from harness.llm.prices import Price
+    from harness.llm.tables.prices import Price
 
 CHUNK = 4096
 """Requests that are taken, looked up and asked together; what memory holds at once."""
@@ -66,7 +66,7 @@ class Client:
             cache: the response store; None: the file that `calls` names, else the user's own.
             price: of the model; None: that of the price tables, if they have it.
         """
-        from harness.llm.prices import find_price
+        from harness.llm.tables.prices import find_price
 
         self._backend = backend
         self._cache = cache or ResponseCache(calls.cache or default_path())

@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 from harness.errors import ConfigError
 from harness.llm import Decoding, ModelSettings, Request
 from harness.llm.backend import Dtype, Quantization
-from harness.llm.choices import Normalisation
-from harness.llm.model_files import content_name
+from harness.llm.reading.choices import Normalisation
+from harness.llm.weights import content_name
 from harness.prompting import Prompt
 from harness.prompting.label_names import LabelNames, Naming
 from harness.prompting.window import Speakers, Window
 
 if TYPE_CHECKING:
-    from harness.llm.models import NamedModel
+    from harness.llm.tables.models import NamedModel
 
 PATHS = ("model", "adapter", "template", "video", "encoder")
 """Parameters that may name a file or folder; runs are named by what it holds."""
@@ -101,7 +101,7 @@ class PromptSettings:
     @cached_property
     def known_model(self) -> "NamedModel | None":
         """The named model, if the name is one."""
-        from harness.llm.models import find_model
+        from harness.llm.tables.models import find_model
 
         return find_model(self.model) if self.backend == LOCAL else None
 
@@ -154,7 +154,7 @@ def draws(params: Mapping[str, Any]) -> bool:
 
 def identify(params: Mapping[str, Any]) -> dict[str, Any]:
     """Returns parameters with what paths hold in their place, and servers by their public name."""
-    from harness.llm.models import find_model
+    from harness.llm.tables.models import find_model
 
     named = dict(params)
     for key in PATHS:
@@ -162,7 +162,7 @@ def identify(params: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, str) and Path(value).expanduser().exists() and find_model(value) is None:
             named[key] = content_name(Path(value))
     if named.get("model_args"):
-        from harness.llm.lm_eval_loading import public_arguments
+        from harness.llm.lm_eval.loading import public_arguments
 
         named["model_args"] = public_arguments(named["model_args"])
     if isinstance(named.get("base_url"), str):

@@ -16,9 +16,9 @@ from harness.data.descriptions import read_descriptions
 from harness.errors import ConfigError, MissingDependencyError, UnknownNameError
 from harness.llm import Backend, CallSettings, Request, build_backend
 from harness.llm.answer import Answer, Estimate
-from harness.llm.choices import pick_choice, scores_from_first_token
 from harness.llm.client import Client
-from harness.llm.parsing import read_answer
+from harness.llm.reading.choices import pick_choice, scores_from_first_token
+from harness.llm.reading.parsing import read_answer
 from harness.predictors.card import PredictorCard
 from harness.predictors.predictor import Predictor
 from harness.predictors.prompt_settings import PromptSettings, draws, identify
@@ -50,9 +50,9 @@ class PromptedPredictor(PromptSettings, Predictor):
     family: ClassVar[str] = "zero-shot"
     """Family of templates to take by default."""
     code_modules: ClassVar[tuple[str, ...]] = (
-        "harness.llm.parsing",
-        "harness.llm.mentions",
-        "harness.llm.choices",
+        "harness.llm.reading.parsing",
+        "harness.llm.reading.mentions",
+        "harness.llm.reading.choices",
         "harness.prompting.prompt",
         "harness.prompting.label_names",
         "harness.prompting.templates",

@@ -10,7 +10,7 @@ class Generation:
     """The record behind one prediction of a language model."""
 
     rule: str
-    """Name of the rule that read the answer, see `harness.llm.parsing`."""
+    """Name of the rule that read the answer, see `harness.llm.reading.parsing`."""
     response: str
     """Address of the answer in the response store, SHA-256 in hex."""
     prompt: str

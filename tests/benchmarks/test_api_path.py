@@ -168,7 +168,7 @@ def lm_eval(url: str, n_requests: int, n_in_flight: int) -> None:
 
 def ours(url: str, n_requests: int, n_in_flight: int) -> Iterator[tuple[int, Any]]:
     from harness.llm import CallSettings, ModelSettings, Request
-    from harness.llm.openai_backend import OpenAIBackend
+    from harness.llm.server.backend import OpenAIBackend
     from harness.prompting import Message, Prompt
 
     def requests() -> Iterator[Request]:

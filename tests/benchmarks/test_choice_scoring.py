@@ -18,8 +18,8 @@ import pytest
 
 from harness.data import Dataset, load_dataset
 from harness.llm import CallSettings, ModelSettings, Request, build_backend
-from harness.llm.choice_tree import common_prefix
-from harness.llm.tiny import LlamaShape, build_tiny_llama
+from harness.llm.local.choice_tree import common_prefix
+from harness.llm.local.tiny import LlamaShape, build_tiny_llama
 from harness.prompting import Prompt
 from harness.prompting.exemplars import ExemplarPlan
 from harness.prompting.label_names import name_labels

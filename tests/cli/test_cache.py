@@ -15,7 +15,7 @@ import pytest
 
 from harness.data import load_dataset
 from harness.llm import BACKENDS, Request, Response
-from harness.llm.cache import ResponseCache, request_key
+from harness.llm.cache.store import ResponseCache, request_key
 from harness.prompting import Message, Prompt
 
 Cli = Callable[..., Any]

@@ -68,7 +68,12 @@ def test_the_wheel_holds_our_packages_and_their_data_only(wheel: Path) -> None:
         f"prompts/templates/{t}.j2"
         for t in ("zero-shot/v1", "zero-shot/v2", "zero-shot/v3", "alpaca/v1", "dialogue-llm/v1")
     }
-    assert {*prompts, "prompts/templates/README.md", "harness/llm/models.toml", "harness/llm/prices.toml"} <= set(names)
+    assert {
+        *prompts,
+        "prompts/templates/README.md",
+        "harness/llm/tables/models.toml",
+        "harness/llm/tables/prices.toml",
+    } <= set(names)
     assert "harness/py.typed" in names
     assert any(name.startswith("harness/export/templates/") for name in names)
 

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from harness.llm import CallSettings, Decoding, ModelSettings, Request
-from harness.llm.openai_backend import OpenAIBackend
+from harness.llm.server.backend import OpenAIBackend
 from harness.prompting import Message, Prompt
 
 

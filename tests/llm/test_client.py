@@ -15,9 +15,9 @@ from harness.errors import CallsStoppedError, ConfigError, ModelError, StoreErro
 from harness.llm import CallSettings, Decoding, Request, Response
 from harness.llm import client as client_module
 from harness.llm.budget import Budget, Usage
-from harness.llm.cache import ResponseCache
+from harness.llm.cache.store import ResponseCache
 from harness.llm.client import Answer, Client
-from harness.llm.prices import Price
+from harness.llm.tables.prices import Price
 from harness.prompting import Form, Message, Prompt
 
 

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from harness.llm.cache import ResponseCache
+from harness.llm.cache.store import ResponseCache
 
 N_REQUESTS = 240
 IN_FLIGHT = 8
@@ -21,7 +21,7 @@ CHILD = """
 import itertools, os, sys, time
 from pathlib import Path
 from harness.llm import CallSettings, Request, Response
-from harness.llm.cache import ResponseCache
+from harness.llm.cache.store import ResponseCache
 from harness.llm.client import Client
 from harness.prompting import Message, Prompt
 
@@ -130,7 +130,7 @@ def test_several_processes_make_and_fill_one_store_at_once(tmp_path: Path) -> No
 RACE = """
 import sys, time
 from pathlib import Path
-from harness.llm.cache import ResponseCache
+from harness.llm.cache.store import ResponseCache
 
 folder, begin = Path(sys.argv[1]), float(sys.argv[2])
 for i in range(60):

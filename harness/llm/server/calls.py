@@ -1,0 +1,167 @@
+"""One request, called until it is answered or given up: attempts, backoff, what the dialect learns. Runs in a loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import CallsStoppedError, ModelError
+from harness.llm.calls import CallSettings
+from harness.llm.request import Finish, Request, Response
+from harness.llm.server.answers import read_answer
+from harness.llm.server.dialect import Dialect
+from harness.llm.server.faults import Fault, classify, redact
+from harness.llm.server.pace import Pace
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+CHARACTERS_PER_TOKEN = 4.0
+"""To guess the tokens of a prompt before the server counts them. Source: OpenAI's help page on counting tokens."""
+
+_LONGEST_BACKOFF = 60.0
+"""Seconds between two attempts at most."""
+_LONGEST_WAIT = 300.0
+"""Seconds that a server may ask to wait; for longer the command ends and says so."""
+
+_MAY_REFUSE_FIELDS = {400, 403, 404, 422, 500, 501}
+"""HTTP statuses with which servers refuse a field of the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A request on its way."""
+
+    number: int
+    request: Request
+    n_attempts: int = 0
+    """Calls made for it so far."""
+    response: Response | None = None
+    """Its answer; None while there is none."""
+    fault: Fault | None = None
+    """Why the last call failed, where it was given up."""
+
+
+@dataclass(slots=True)
+class Caller:
+    """Calls one server, at the pace and in the dialect that all requests share."""
+
+    client: AsyncOpenAI
+    calls: CallSettings
+    dialect: Dialect
+    pace: Pace
+    place: str
+    """Host and port, for errors."""
+    base_delay: float
+    """Seconds; the longest backoff before the second attempt, doubled before each further one."""
+    secrets: tuple[str, ...] = field(repr=False, default=())
+    """Values that no error may quote."""
+    answered: bool = False
+    """Whether the server has answered anything."""
+    _rng: random.Random = field(default_factory=random.Random)
+
+    async def serve(self, item: Item) -> Item:
+        """Returns the item with a response, or with the fault after which it was given up for now.
+
+        Raises:
+            ModelError: no call can succeed.
+            CallsStoppedError: no call can succeed for now.
+            ConfigError: the request asks for what no server does.
+        """
+        n_failed = 0
+        while True:
+            item = replace(item, n_attempts=item.n_attempts + 1)
+            answer = await self._attempt(item)
+            if isinstance(answer, Response):
+                return replace(item, response=answer)
+            if answer is None:
+                continue  # refused in this form; the next one differs
+            if answer.kind in ("item", "filter"):
+                finish: Finish = "filter" if answer.kind == "filter" else "error"
+                failed = Response(finish, error=answer.error, n_attempts=item.n_attempts)
+                return replace(item, response=failed)
+            n_failed += 1
+            if n_failed > self.calls.max_retries:
+                return replace(item, fault=answer)
+            await asyncio.sleep(self._backoff(n_failed))
+
+    async def _attempt(self, item: Item) -> Response | Fault | None:
+        """Returns what one call gave; None where the request should be sent at once in another form."""
+        request = item.request
+        path, body = self.dialect.body(request)
+        n_guessed = self._guess_tokens(body) if self.calls.tokens_per_minute is not None else 0.0
+        began = await self.pace.enter(n_guessed)
+        begin = time.perf_counter()
+        fault = None
+        try:
+            async with asyncio.timeout(self.calls.timeout_seconds):
+                payload = await self.client.post(path, cast_to=object, body=body)
+            seconds = time.perf_counter() - begin
+            if isinstance(payload, str):  # a server that calls its JSON something else
+                payload = json.loads(payload)
+            response = read_answer(request, body, payload)
+        except Exception as error:
+            if (fault := classify(error, self.secrets)) is None:
+                raise
+        finally:
+            self.pace.leave()
+        if fault is not None:  # outside of the handler: an error raised there would carry the client's, and its text
+            return self._weigh(request, body, fault, began)
+        self.answered = True
+        n_used = (response.n_prompt_tokens or 0) + (response.n_completion_tokens or 0)
+        self.pace.succeeded(n_used - n_guessed if n_used else 0.0)
+        if not self.dialect.obeyed(request, body, response):
+            return None
+        quoted = redact(response.error, self.secrets)
+        return replace(response, error=quoted, seconds=seconds, n_attempts=item.n_attempts)
+
+    def _weigh(self, request: Request, body: Mapping[str, Any], fault: Fault, began: float) -> Fault | None:
+        """Returns the fault that a call ended with, None where another form may do; tells the pace.
+
+        Raises:
+            ModelError, CallsStoppedError: as `serve`.
+        """
+        if fault.status in _MAY_REFUSE_FIELDS and self.dialect.learn(request, body, fault.error):
+            return None
+        if fault.kind == "model" or (fault.status == 404 and not self.answered):
+            raise model_error(self.dialect.model, self.place, fault)
+        if fault.kind == "stop":
+            raise CallsStoppedError(f"{self.place} gives no more answers: {fault.error}; pay or wait, then repeat")
+        if fault.kind == "overload":
+            self.pace.overloaded(began)
+        if fault.retry_after is not None:
+            if fault.retry_after > _LONGEST_WAIT:
+                raise CallsStoppedError(
+                    f"{self.place} asks to wait {fault.retry_after:.0f} seconds: {fault.error}; repeat the command then"
+                )
+            self.pace.hold(fault.retry_after)
+        return fault
+
+    def _backoff(self, n_failed: int) -> float:
+        """Returns seconds to wait after a failure: exponential, with full jitter.
+
+        Source: Brooker 2015, "Exponential backoff and jitter", AWS Architecture Blog.
+        """
+        return self._rng.uniform(0.0, min(_LONGEST_BACKOFF, self.base_delay * 2.0 ** (n_failed - 1)))
+
+    def _guess_tokens(self, body: Mapping[str, Any]) -> float:
+        prompt = body.get("messages") or body["prompt"]
+        texts = [prompt] if isinstance(prompt, str) else [t if isinstance(t, str) else t["content"] for t in prompt]
+        return sum(map(len, texts)) / CHARACTERS_PER_TOKEN
+
+
+def model_error(model: str, place: str, fault: Fault) -> ModelError:
+    """Returns the error of a server that will answer no call, saying what to type."""
+    if fault.status in (401, 403):
+        return ModelError(
+            f"{place} refuses the key: {fault.error}; type: export OPENAI_API_KEY=... (ERC_API_KEY elsewhere)"
+        )
+    return ModelError(
+        f"{place} does not know model {model!r}: {fault.error}; check the name, and that base_url ends as the server "
+        "says (mostly in /v1)"
+    )
