@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from harness.errors import ConfigError, StoreError
-from harness.llm import Decoding, Request, Response, cache_file
+from harness.llm import Decoding, Request, Response
+from harness.llm.cache import file as cache_file
 from harness.llm.cache.file import default_path
 from harness.llm.cache.store import ResponseCache, request_key
 from harness.prompting import Message, Prompt
