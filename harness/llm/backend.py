@@ -39,6 +39,10 @@ class ModelSettings:
     """Arguments of an lm-eval model, 'key=value,key=value'."""
 
 
+Keep = Callable[[int, Response], None]
+"""Puts the response to a request, by its number, where no kill can reach it; may be called from any thread."""
+
+
 class Backend(Protocol):
     """A model that answers. Built without loading weights or calling anybody; that happens with the first use."""
 
@@ -64,8 +68,11 @@ class Backend(Protocol):
         """Returns the number of tokens of a rendered text, None where there is no tokenizer to ask."""
         ...
 
-    def answer(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
+    def answer(self, requests: Iterator[Request], keep: Keep) -> Iterator[tuple[int, Response]]:
         """Yields (number of the request, response) as answers arrive, in any order; each request is answered once.
+
+        Every response is given to `keep` the moment it is there, from whatever thread, and then yielded: whoever takes
+        the answers may be slow, or stop.
 
         Requests are numbered from 0 in the order in which they are taken from the iterator, and are taken only when
         there is room for them. A request that fails for good yields a response with finish "error": it fails alone.

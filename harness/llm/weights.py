@@ -63,7 +63,7 @@ def locate(name: str, revision: str | None = None, *, download: bool = False, ma
         ModelError: it is nowhere, the hub does not give it out, or the folder holds something else.
         MissingDependencyError: the hub's client is not installed.
     """
-    folder = _find_folder(name)
+    folder = find_folder(name)
     if folder is None:
         commit = _find_commit(name, revision, download, marker)
         return Located(name, commit, name)
@@ -72,7 +72,7 @@ def locate(name: str, revision: str | None = None, *, download: bool = False, ma
     return Located(str(folder), None, content_name(folder))
 
 
-def _find_folder(name: str) -> Path | None:
+def find_folder(name: str) -> Path | None:
     own = os.environ.get("ERC_MODELS_DIR")
     places = [Path(name).expanduser(), *([Path(own) / name] if own else [])]
     found = next((place for place in places if place.is_dir()), None)
