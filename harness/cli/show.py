@@ -93,7 +93,7 @@ def _describe(usage: RunUsage) -> str:
     latency = "" if usage.median_seconds is None else f", median latency {usage.median_seconds:.3g} s"
     rules = ", ".join(f"{count} {rule}" for rule, count in usage.rules.items())
     return (
-        f"{usage.n_answers} answers, {usage.n_cached} of them stored before; {usage.n_attempts} calls, "
+        f"{usage.n_answers} different answers, {usage.n_cached} of them stored before; {usage.n_attempts} calls, "
         f"{usage.n_prompt_tokens} prompt and {usage.n_completion_tokens} completion tokens{untold}, "
         f"{usage.usd:.4f} US dollars{unknown}{latency}\nread by rule: {rules}"
     )

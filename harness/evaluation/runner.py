@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import json
 import shutil
 import sys
 import time
@@ -38,6 +39,10 @@ It is the work in flight that a killed process repeats at most. A `predict_batch
 has yielded for a dialogue is kept before it goes on."""
 
 
+AGAIN = ".rerun"
+"""End of the name of the folder in which a sealed run is made once more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run has come."""
@@ -67,6 +72,7 @@ def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutc
         else:
             # What a predictor prints is not the answer of the command.
             with locked(run.folder / LOCK), redirect_stdout(sys.stderr):
+                _finish_swap(run.folder)
                 if settings.rerun and _is_sealed(run.folder):
                     _make_again(run, settings, report)
                 elif not _is_sealed(run.folder):  # else another process has sealed it meanwhile
@@ -91,7 +97,10 @@ def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) ->
     """Does what the log in a folder does not have yet, then seals there."""
     split = run.split
     dialogues = [d for d in split.dialogues if d.labelled()]
-    made_with = {"code": code_sha256(run.spec.build), **provenance.versions()}
+    predictor = build_predictor(run.spec, run.params, run.job.seed)
+    predictor.use(settings.calls)
+    facts = sha256_of(json.dumps(predictor.facts(), sort_keys=True).encode())  # a name may mean another model by now
+    made_with = {"code": code_sha256(run.spec.build), "facts": facts, **provenance.versions()}
     log = RunLog(folder / LOG, run.config.config_id, made_with, datetime.now(UTC).isoformat(timespec="seconds"))
     try:
         if log.content.n_sessions == 1:  # nothing that an older code has learned may be taken up
@@ -100,7 +109,7 @@ def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) ->
         todo = [d for d in dialogues if d.id not in log.content.predictions]
         if todo:
             report(Progress("fit", 0, len(dialogues)))
-        predictor = _ready_predictor(run, settings, folder, log, learn=bool(todo))
+            _learn(predictor, run, folder, log)
         for batch in _chunks(todo, type(predictor)):
             report(Progress("predict", len(log.content.predictions), len(dialogues)))
             for _ in _predict(predictor, batch, run, log):
@@ -109,18 +118,27 @@ def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) ->
         _seal(run, folder, log, predictor.facts())
     finally:
         log.close()
+        predictor.close()
 
 
 def _make_again(run: PreparedRun, settings: Settings, report: Report) -> None:
     """Makes a sealed run once more beside itself, and takes its place only when it is whole."""
-    folder = run.folder.with_name(f"{run.folder.name}.rerun")
+    folder = run.folder.with_name(f"{run.folder.name}{AGAIN}")
     folder.mkdir(exist_ok=True)
     _make(run, settings, folder, report)
-    (run.folder / MANIFEST).unlink()
+    _finish_swap(run.folder)
+
+
+def _finish_swap(folder: Path) -> None:
+    """Puts a run that was made again, and is whole, in the place of the old one, wherever a kill has left it."""
+    again = folder.with_name(f"{folder.name}{AGAIN}")
+    if not _is_sealed(again):
+        return
+    (folder / MANIFEST).unlink(missing_ok=True)
     for name in (PREDICTIONS, DIALOGUES, GENERATIONS, MANIFEST):  # the manifest last: it seals
-        if (folder / name).exists():
-            (folder / name).replace(run.folder / name)
-    shutil.rmtree(folder)
+        if (again / name).exists():
+            (again / name).replace(folder / name)
+    shutil.rmtree(again)
 
 
 def _check_log(dialogues: Sequence[Dialogue], log: RunLog) -> None:
@@ -132,22 +150,19 @@ def _check_log(dialogues: Sequence[Dialogue], log: RunLog) -> None:
             raise StoreError(f"the log of dialogue {dialogue.id!r} is corrupt; delete {log.path} and run again")
 
 
-def _ready_predictor(run: PreparedRun, settings: Settings, folder: Path, log: RunLog, learn: bool) -> Predictor:
-    """Returns the predictor, having learned if it shall: restored from an earlier session if it can be."""
-    predictor = build_predictor(run.spec, run.params, run.job.seed)
-    predictor.use(settings.calls)
-    if not learn or type(predictor).fit is Predictor.fit:
-        return predictor
+def _learn(predictor: Predictor, run: PreparedRun, folder: Path, log: RunLog) -> None:
+    """Lets a predictor learn; what an earlier session has learned is restored if it can be."""
+    if type(predictor).fit is Predictor.fit:
+        return
     fitted = folder / FITTED
     if fitted.is_dir() and predictor.can_resume():
         predictor.load(fitted)
-        return predictor
+        return
     begin = time.perf_counter()
     predictor.fit(run.dataset.split("train"), run.dataset.split("dev"))
-    log.fitted(round(time.perf_counter() - begin, 3))
+    log.fitted(_seconds_since(begin))
     if predictor.can_resume():
         _save(predictor, fitted)
-    return predictor
 
 
 def _save(predictor: Predictor, folder: Path) -> None:

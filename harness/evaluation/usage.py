@@ -12,43 +12,49 @@ from harness.schema import Generation
 
 @dataclass(frozen=True, slots=True)
 class RunUsage:
-    """Sums over the generations of a run; what is not told is left out of sums and counted beside them."""
+    """Sums over the different answers behind a run, whenever they were asked for.
 
+    What is not told is left out of sums and counted beside them. Equal prompts share one answer, which counts once.
+    """
+
+    n_predictions: int
     n_answers: int
+    """Different answers."""
     n_cached: int
-    """Answers that were stored before: this run called nobody for them."""
+    """Of these, stored before the session that used them: by another run, or by an earlier session of this one."""
     n_attempts: int
-    """Calls behind the other answers, retries included."""
+    """Calls, retries included."""
     n_prompt_tokens: int
-    """Read for the other answers, as far as told."""
+    """Read, as far as told."""
     n_completion_tokens: int
-    """Written for the other answers, as far as told."""
+    """Written, as far as told."""
     n_tokens_unknown: int
-    """Other answers of which tokens are not told."""
+    """Answers of which some number of tokens is not told."""
     usd: float
-    """US dollars that the other answers cost, as far as known."""
+    """US dollars, as far as known."""
     n_usd_unknown: int
-    """Other answers whose price is not known."""
+    """Answers whose price is not known."""
     median_seconds: float | None
     """Latency, over all answers that tell it."""
     rules: dict[str, int]
-    """Number of answers by the rule that read them, most frequent first."""
+    """Number of predictions by the rule that read them, most frequent first."""
 
 
 def sum_usage(generations: Iterable[Generation]) -> RunUsage:
     """Returns what the generations of a run took."""
     made = list(generations)
-    asked = [g for g in made if not g.cached]
-    seconds = [g.seconds for g in made if g.seconds is not None]
+    answers = {g.response: g for g in reversed(made)}.values()  # the first use of each
+    seconds = [g.seconds for g in answers if g.seconds is not None]
     return RunUsage(
-        n_answers=len(made),
-        n_cached=len(made) - len(asked),
-        n_attempts=sum(g.n_attempts for g in asked),
-        n_prompt_tokens=sum(g.n_prompt_tokens or 0 for g in asked),
-        n_completion_tokens=sum(g.n_completion_tokens or 0 for g in asked),
-        n_tokens_unknown=sum(g.n_prompt_tokens is None for g in asked),
-        usd=sum(g.usd or 0.0 for g in asked),
-        n_usd_unknown=sum(g.usd is None for g in asked),
+        n_predictions=len(made),
+        n_answers=len(answers),
+        n_cached=sum(g.cached for g in answers),
+        n_attempts=sum(g.n_attempts for g in answers),
+        n_prompt_tokens=sum(g.n_prompt_tokens or 0 for g in answers),
+        n_completion_tokens=sum(g.n_completion_tokens or 0 for g in answers),
+        n_tokens_unknown=sum(None in (g.n_prompt_tokens, g.n_completion_tokens) for g in answers),
+        usd=sum(g.usd or 0.0 for g in answers),
+        n_usd_unknown=sum(g.usd is None for g in answers),
         median_seconds=median(seconds) if seconds else None,
         rules=dict(Counter(g.rule for g in made).most_common()),
     )

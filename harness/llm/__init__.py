@@ -3,7 +3,7 @@
 Back ends import what is heavy inside: importing this room imports no torch, transformers, openai or lm_eval.
 """
 
-from harness.llm.backend import BACKENDS, Backend, ModelSettings, build_backend, register_backend
+from harness.llm.backend import BACKENDS, Backend, Keep, ModelSettings, build_backend, register_backend
 from harness.llm.calls import CallSettings
 from harness.llm.request import Decoding, Finish, Request, Response
 
@@ -13,6 +13,7 @@ __all__ = [
     "CallSettings",
     "Decoding",
     "Finish",
+    "Keep",
     "ModelSettings",
     "Request",
     "Response",

@@ -20,7 +20,17 @@ class Answer:
     cached: bool
     """Whether nobody was asked: it was stored, or an equal request came earlier."""
     usd: float | None
-    """US dollars spent on it now: 0 where cached; None where no price or no token count is known."""
+    """Price of the response in US dollars, whenever it was paid; None where no price or no token count is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A response that has come and is stored."""
+
+    key: str
+    response: Response
+    usd: float | None
+    """Its price in US dollars; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,9 @@ Keep = Callable[[int, Response], None]
 class Backend(Protocol):
     """A model that answers. Built without loading weights or calling anybody; that happens with the first use."""
 
+    repeats_prompt: bool
+    """Whether likelihoods of choices take one prompt for each choice, which is then read, and paid for, so often."""
+
     def identity(self) -> Mapping[str, object]:
         """Returns what the answers depend on beside the request, as JSON values: model, revision, adapter, dtype, ...
 

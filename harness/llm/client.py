@@ -12,26 +12,21 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import CallsStoppedError, ConfigError, ModelError
-from harness.llm.answer import Answer, Estimate
+from harness.errors import CallsStoppedError, ConfigError, HarnessError, ModelError
+from harness.llm.answer import Answer, Arrival, Estimate
 from harness.llm.backend import Backend
 from harness.llm.budget import Budget, Usage
 from harness.llm.cache.file import default_path
 from harness.llm.cache.store import ResponseCache, request_key
 from harness.llm.calls import CallSettings
-from harness.llm.request import Request, Response
+from harness.llm.doubt import doubt_failures
+from harness.llm.request import Request, Response, guess_tokens
 
 if TYPE_CHECKING:
     from harness.llm.tables.prices import Price
 
 CHUNK = 4096
 """Requests that are taken, looked up and asked together; what memory holds at once."""
-
-N_ALIKE = 16
-"""Failures in a row, all with one message, before any success: then the model is at fault and not the items."""
-
-BYTES_PER_TOKEN = 4
-"""Of UTF-8, where there is no tokenizer: about right for English. Source: OpenAI's help page on counting tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,37 +133,20 @@ class Client:
     def _answer_chunk(self, chunk: Sequence[_Asked]) -> Iterator[Answer]:
         known = self._cache.get_many({asked.key for asked in chunk})
         missing = {asked.key: asked for asked in chunk if asked.key not in known}
-        spent: dict[str, float | None] = {}
-        with closing(self._believe(self._ask(list(missing.values())))) as arrivals:
+        new = set(missing)
+        with closing(self._ask(list(missing.values()))) as arrivals:
             for asked in chunk:
                 while asked.key not in known:
-                    key, known[key], spent[key] = next(arrivals)
-                cached = asked.key not in spent
-                usd = spent.pop(asked.key, 0.0)
-                yield Answer(asked.request, asked.key, _sha256(asked.rendered), known[asked.key], cached, usd)
+                    arrival = next(arrivals)
+                    known[arrival.key] = arrival
+                stored = known[asked.key]
+                yield Answer(
+                    asked.request, asked.key, _sha256(asked.rendered), stored.response, asked.key not in new, stored.usd
+                )
+                new.discard(asked.key)
 
-    def _believe(
-        self, arrivals: Generator[tuple[str, Response, float | None]]
-    ) -> Generator[tuple[str, Response, float | None]]:
-        """Yields what arrives, but holds failures back until one call has succeeded: all alike, they are no answers."""
-        doubtful: list[tuple[str, Response, float | None]] = []
-        with closing(arrivals):
-            for arrival in arrivals:
-                doubtful.append(arrival)
-                self._works = self._works or arrival[1].finish != "error"
-                errors = {response.error for _, response, _ in doubtful}
-                if not self._works and len(doubtful) == N_ALIKE and len(errors) == 1:
-                    raise ModelError(
-                        f"the first {N_ALIKE} calls of {self._model!r} all failed alike: {errors.pop()}; "
-                        "nothing was kept: mend that and repeat the command"
-                    )
-                if self._works or len(errors) > 1:
-                    yield from doubtful
-                    doubtful.clear()
-            yield from doubtful
-
-    def _ask(self, missing: Sequence[_Asked]) -> Generator[tuple[str, Response, float | None]]:
-        """Yields (key, response, US dollars) as answers arrive, each stored before.
+    def _ask(self, missing: Sequence[_Asked]) -> Generator[Arrival]:
+        """Yields answers as they arrive, each stored before.
 
         What a request may use at most is more than what it uses: where the budget seems exhausted only by what is in
         flight, there is another round. It is exhausted when it does not allow a request with nothing in flight.
@@ -179,41 +157,57 @@ class Client:
         while n_answered < len(missing):
             n_before = n_answered
             with closing(self._ask_round(missing[n_before:])) as arrivals:
-                for asked, response, usd in arrivals:
+                for arrival in arrivals if self._works else doubt_failures(arrivals, self._model):
                     n_answered += 1
-                    self._cache.put(asked.key, asked.fields, response, usd, self._model)
-                    yield asked.key, response, usd
+                    self._works = self._works or arrival.response.finish != "error"
+                    yield arrival
             if n_answered == n_before:
                 raise CallsStoppedError(
                     f"stopped at the limit: {self._budget.describe()}, and the next request may go beyond it; give a "
                     "larger limit and repeat the command: what was answered is stored and not asked again"
                 )
 
-    def _ask_round(self, missing: Sequence[_Asked]) -> Generator[tuple[_Asked, Response, float | None]]:
+    def _ask_round(self, missing: Sequence[_Asked]) -> Generator[Arrival]:
         in_flight: dict[int, tuple[_Asked, Usage]] = {}
+        kept: dict[int, Arrival] = {}
+        faults: list[HarnessError] = []
+
+        def keep(number: int, response: Response) -> None:
+            """Books and stores a response, in whatever thread it has come."""
+            try:
+                if number not in in_flight:
+                    raise ModelError(f"the back end of {self._model!r} answered request {number!r} unasked or twice")
+                asked, most = in_flight.pop(number)
+                usd = self._settle(most, response)
+                self._cache.put(asked.key, asked.fields, response, usd, self._model)
+                kept[number] = Arrival(asked.key, response, usd)
+            except HarnessError as fault:  # raised where answers are taken: back ends need not know how
+                faults.append(fault)
+
+        def feed() -> Iterator[Request]:
+            """Yields requests while the budget allows them and answers can be stored."""
+            for number, asked in enumerate(missing):
+                most = self._most(asked)
+                if faults or not self._budget.reserve(most):
+                    return
+                in_flight[number] = asked, most
+                yield asked.request
+
         try:
-            with closing(_each(self._backend.answer(self._feed(missing, in_flight)))) as replies:
-                for number, response in replies:
-                    if number not in in_flight:
-                        raise ModelError(
-                            f"the back end of {self._model!r} answered request {number!r} unasked or twice"
-                        )
-                    asked, most = in_flight.pop(number)
-                    yield asked, response, self._settle(most, response)
+            with closing(_each(self._backend.answer(feed(), keep))) as replies:
+                for number, _ in replies:
+                    if faults:
+                        raise faults[0]
+                    if number not in kept:
+                        raise ModelError(f"the back end of {self._model!r} kept no answer to request {number!r}")
+                    yield kept.pop(number)
+            if faults:
+                raise faults[0]
             if in_flight:
                 raise ModelError(f"the back end of {self._model!r} left {len(in_flight)} requests without an answer")
         finally:
             for _, most in in_flight.values():  # whoever was asked may charge for it
                 self._budget.settle(most, most)
-
-    def _feed(self, missing: Iterable[_Asked], in_flight: dict[int, tuple[_Asked, Usage]]) -> Iterator[Request]:
-        """Yields requests while the budget allows them; runs in whatever thread the back end takes them from."""
-        for number, asked in enumerate(missing):
-            most = self._most(asked)
-            if not self._budget.reserve(most):
-                return
-            in_flight[number] = asked, most
-            yield asked.request
 
     def _most(self, asked: _Asked) -> Usage:
         """Returns the most that a request may use, nothing where no limit asks for it."""
@@ -239,13 +233,18 @@ class Client:
         return usd
 
     def _count_tokens(self, asked: _Asked) -> tuple[int, bool]:
-        """Returns the number of tokens of what the model reads, and whether it was counted rather than guessed."""
+        """Returns the number of tokens that are sent for a request, and whether they were counted rather than guessed.
+
+        Likelihoods of choices take one prompt a choice where the back end says so, each with its choice.
+        """
+        request = asked.request
         texts = [asked.rendered]
-        if asked.request.with_premise:
-            texts.append(self._backend.render(asked.request.prompt.premise))
+        if request.with_premise:
+            texts.append(self._backend.render(request.prompt.premise))
         counts = [self._backend.count_tokens(text) for text in texts]
-        guesses = [-(-len(text.encode(errors="replace")) // BYTES_PER_TOKEN) for text in texts]
-        n = sum(guess if count is None else count for count, guess in zip(counts, guesses, strict=True))
+        n = sum(guess_tokens(text) if count is None else count for count, text in zip(counts, texts, strict=True))
+        if request.mode == "choice" and self._backend.repeats_prompt:
+            n = n * len(request.choices) + len(texts) * sum(map(guess_tokens, request.choices))
         return n, None not in counts
 
 

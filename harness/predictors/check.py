@@ -147,7 +147,9 @@ def _order(trial: Trial) -> str | None:
     dialogues = trial.dialogues()  # named, so that gold is in memory as in the session to compare with
     views = trial.views(dialogues)
     shuffled = [views[i] for i in np.random.default_rng(SEED).permutation(len(views))]
-    fault = compare_answers(trial.session.together, list(trial.subject.predict_batch(shuffled)))
+    together = trial.session.together
+    trial.forget(trial.subject)
+    fault = compare_answers(together, list(trial.subject.predict_batch(shuffled)))
     return None if fault is None else f"{fault}, when the views come in another order"
 
 

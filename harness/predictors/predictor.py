@@ -52,8 +52,14 @@ class Predictor:
     def use(self, calls: CallSettings) -> None:
         """Takes how calls to language models are to be made in this session, before anything else. Default: nothing."""
 
+    def close(self) -> None:
+        """Lets go of what was loaded or opened; called at the end of a run. Default: nothing."""
+
     def facts(self) -> Mapping[str, Any]:
-        """Returns what the manifest should say of this instance once it has predicted, as JSON values."""
+        """Returns what the manifest should say beside the parameters, as JSON values: what a name turned out to mean.
+
+        Asked of a new instance too: an unfinished run is begun anew if the answer is another one by then.
+        """
         return {}
 
     @classmethod

@@ -12,7 +12,7 @@ from harness.errors import ConfigError
 from harness.llm import Decoding, ModelSettings, Request
 from harness.llm.backend import Dtype, Quantization
 from harness.llm.reading.choices import Normalisation
-from harness.llm.weights import content_name
+from harness.llm.weights import content_name, find_folder
 from harness.prompting import Prompt
 from harness.prompting.label_names import LabelNames, Naming
 from harness.prompting.window import Speakers, Window
@@ -101,9 +101,7 @@ class PromptSettings:
     @cached_property
     def known_model(self) -> "NamedModel | None":
         """The named model, if the name is one."""
-        from harness.llm.tables.models import find_model
-
-        return find_model(self.model) if self.backend == LOCAL else None
+        return _find_known(self.model) if self.backend == LOCAL else None
 
     @property
     def model_settings(self) -> ModelSettings:
@@ -142,25 +140,26 @@ class PromptSettings:
         """Returns the request that asks with a prompt."""
         if self.answers == "choice":
             return Request(prompt, names.shown, "choice", with_premise=self.normalisation == "pmi")
-        drawn = draws({"temperature": self.temperature, "backend": self.backend})
+        drawn = draws({"temperature": self.temperature, "backend": self.backend, "answers": self.answers})
         decoding = Decoding(self.max_new_tokens, self.temperature, self.n_beams, self.seed if drawn else None)
         return Request(prompt, names.shown, "generate", decoding, self.constrained)
 
 
 def draws(params: Mapping[str, Any]) -> bool:
-    """Whether answers may differ from one time to the next: they are sampled, or come from somebody else's server."""
-    return bool(params["temperature"] > 0 or params["backend"] != LOCAL)
+    """Whether answers may differ from one time to the next: they are sampled, or written by somebody else's server.
+
+    Likelihoods take no seed, so asking for them again would only repeat them.
+    """
+    return bool(params["temperature"] > 0 or (params["backend"] != LOCAL and params["answers"] == "generate"))
 
 
 def identify(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns parameters with what paths hold in their place, and servers by their public name."""
-    from harness.llm.tables.models import find_model
-
+    """Returns parameters by what they mean: paths by what they hold, named models by their commit, servers by name."""
     named = dict(params)
     for key in PATHS:
         value = named.get(key)
-        if isinstance(value, str) and Path(value).expanduser().exists() and find_model(value) is None:
-            named[key] = content_name(Path(value))
+        if isinstance(value, str) and value:
+            named[key] = _name_of(key, value)
     if named.get("model_args"):
         from harness.llm.lm_eval.loading import public_arguments
 
@@ -168,6 +167,32 @@ def identify(params: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(named.get("base_url"), str):
         named["base_url"] = _public_address(named["base_url"])
     return named
+
+
+def _name_of(key: str, value: str) -> str:
+    """Returns a name that means the same on every machine and every day, as far as that can be known without asking."""
+    known = _find_known(value) if key == "model" else None
+    if known is not None:
+        return f"{known.name}@{known.revision[:8]}"
+    folder = find_folder(value) if key in ("model", "adapter") else None
+    if folder is not None:
+        return content_name(folder)
+    return content_name(Path(value)) if Path(value).expanduser().exists() else value
+
+
+def _find_known(name: str) -> "NamedModel | None":
+    """Returns the named model behind NAME or NAME@COMMIT; None if there is none.
+
+    Raises:
+        ConfigError: the name means another commit by now.
+    """
+    from harness.llm.tables.models import find_model
+
+    stem, _, commit = name.partition("@")
+    known = find_model(stem)
+    if known is not None and not known.revision.startswith(commit):
+        raise ConfigError(f"model {name!r}: {stem!r} is at commit {known.revision[:8]!r} here; give -P revision=COMMIT")
+    return known
 
 
 def _public_address(base_url: str) -> str:

@@ -28,7 +28,10 @@ from harness.prompting.label_names import LabelNames, name_labels
 from harness.prompting.templates import Template, load_template
 from harness.schema import DialogueView, Generation, LabelSet, Prediction
 
-GROUP = 256
+PRIVATE = ("address",)
+"""Parts of a model's identity that are no result: where a server stood."""
+
+GROUP = 1024
 """Targets whose exemplars are looked for at once, so that their texts are encoded together."""
 
 
@@ -70,10 +73,16 @@ class PromptedPredictor(PromptSettings, Predictor):
     # What the harness asks of every predictor
 
     def use(self, calls: CallSettings) -> None:
-        """Takes the settings of this session's calls."""
-        self.__dict__.pop("_backend", None)
+        """Takes the settings of this session's calls; a model that is loaded stays if only the store is another."""
+        if replace(self._calls, cache=calls.cache) != calls:
+            self.__dict__.pop("_backend", None)
         self.__dict__.pop("client", None)
         self._calls = calls
+
+    def close(self) -> None:
+        """Lets go of the model and of the store."""
+        if "client" in self.__dict__:
+            self.client.close()
 
     def predict_batch(self, dialogues: Sequence[DialogueView]) -> Iterator[list[Prediction]]:
         """Yields the predictions of each view as soon as its answers are there."""
@@ -92,7 +101,7 @@ class PromptedPredictor(PromptSettings, Predictor):
         """Returns the model as it was found, the template, and the form."""
         template = self._template
         return {
-            "model": dict(self._backend.identity()),
+            "model": {key: value for key, value in self._backend.identity().items() if key not in PRIVATE},
             "template": {"name": template.name, "sha256": template.sha256},
             "form": self._form,
             "answers": self.reading,
@@ -194,10 +203,10 @@ class PromptedPredictor(PromptSettings, Predictor):
         return read_descriptions(Path(self.video)) if self.video else {}
 
     def _count_tokens(self, text: str) -> int:
-        count = self.count_tokens(text)
-        if count is None:
+        count, start = self.count_tokens(text), self.count_tokens("")  # each text alone would have its own start token
+        if count is None or start is None:
             raise ConfigError("window_tokens needs a model whose tokenizer is at hand; use -P window=5 in its place")
-        return count
+        return count - start
 
     def _names(self, label_set: LabelSet) -> LabelNames:
         if label_set not in self._named:

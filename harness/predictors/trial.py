@@ -67,9 +67,12 @@ class Trial:
     def build(self, seed: int = SEED) -> Predictor:
         """Returns a new instance that has learned nothing."""
         predictor = build_predictor(self.spec, self.params, seed)
-        own = self._folder / f"responses-{next(self._numbers)}.sqlite"
-        predictor.use(CallSettings(cache=own))  # each instance has to answer for itself
+        self.forget(predictor)
         return predictor
+
+    def forget(self, predictor: Predictor) -> None:
+        """Gives a predictor an empty store of responses, so that it has to answer anew."""
+        predictor.use(CallSettings(cache=self._folder / f"responses-{next(self._numbers)}.sqlite"))
 
     def train(self, seed: int = SEED) -> Predictor:
         """Returns a new instance that has learned from the sample."""
@@ -117,7 +120,10 @@ class Trial:
     def ask(self, predictor: Predictor, dialogues: Sequence[Dialogue]) -> Session:
         """Returns the answers of an instance, while the gold labels of these very dialogues are in memory."""
         views = self.views(dialogues)
-        return Session(list(predictor.predict_batch(views)), [predictor.predict(view) for view in reversed(views)])
+        self.forget(predictor)
+        together = list(predictor.predict_batch(views))
+        self.forget(predictor)
+        return Session(together, [predictor.predict(view) for view in reversed(views)])
 
 
 def compare_sessions(before: Session, after: Session, ids: Sequence[str] | None = None) -> str | None:

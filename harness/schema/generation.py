@@ -24,7 +24,7 @@ class Generation:
     seconds: float | None = None
     """Latency of the call that brought the answer; None: not told."""
     usd: float | None = None
-    """US dollars that this run paid for it, 0 where it was stored before; None: unknown."""
+    """Price of that call in US dollars, whichever run paid it; None: unknown."""
     n_attempts: int = 1
     """Calls it took, retries included."""
     cached: bool = False

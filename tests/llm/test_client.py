@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from harness.errors import CallsStoppedError, ConfigError, ModelError, StoreError
-from harness.llm import CallSettings, Decoding, Request, Response
+from harness.llm import CallSettings, Decoding, Keep, Request, Response
 from harness.llm import client as client_module
+from harness.llm.answer import Answer, Arrival, Estimate
 from harness.llm.budget import Budget, Usage
 from harness.llm.cache.store import ResponseCache
-from harness.llm.client import Answer, Client
+from harness.llm.client import Client
 from harness.llm.tables.prices import Price
 from harness.prompting import Form, Message, Prompt
 
@@ -42,6 +43,7 @@ class Echo:
     n_tokens: int | None = None
     """What `count_tokens` says."""
     asked: list[str] = field(default_factory=list)
+    repeats_prompt: bool = False
     n_closed: int = 0
     """Times that an answering generator ended, however it did."""
 
@@ -57,17 +59,19 @@ class Echo:
     def count_tokens(self, text: str) -> int | None:
         return self.n_tokens
 
-    def answer(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
-        self.live = self._answer(requests)  # kept here, so that it ends only if it is closed
+    def answer(self, requests: Iterator[Request], keep: Keep) -> Iterator[tuple[int, Response]]:
+        self.live = self._answer(requests, keep)  # kept here, so that it ends only if it is closed
         return self.live
 
-    def _answer(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
+    def _answer(self, requests: Iterator[Request], keep: Keep) -> Iterator[tuple[int, Response]]:
         try:
             number = 0
             while batch := list(itertools.islice(requests, self.width)):
                 self.asked += [request.prompt.text for request in batch]
                 for i in self.order(len(batch)):
-                    yield number + i, self.reply(batch[i])
+                    response = self.reply(batch[i])
+                    keep(number + i, response)
+                    yield number + i, response
                 number += len(batch)
         finally:
             self.n_closed += 1
@@ -94,7 +98,7 @@ def test_answers_come_in_order_once_asked_and_then_from_the_store(cache: Respons
     assert not any(a.cached for a in first)
     again = list(Client(echo, CallSettings(), cache).answer(reversed(requests)))  # the place in a run is not in the key
     assert [(a.key, a.response) for a in again] == [(a.key, a.response) for a in reversed(first)]
-    assert all(a.cached and a.usd == 0.0 for a in again)
+    assert all(a.cached and a.usd is None for a in again)  # no price is known, then or now
     assert len(echo.asked) == 10
 
 
@@ -142,7 +146,7 @@ def test_an_answer_is_stored_before_it_is_seen_and_seen_before_the_rest_is_asked
     echo = Echo(width=4)
     for i, answer in enumerate(Client(echo, CallSettings(), cache).answer(ask_all(20))):
         other = ResponseCache(cache.path)
-        assert other.get_many([answer.key]) == {answer.key: answer.response}
+        assert other.get_many([answer.key]) == {answer.key: Arrival(answer.key, answer.response, answer.usd)}
         other.close()
         assert len(echo.asked) == (i // 4 + 1) * 4
 
@@ -228,8 +232,11 @@ def test_back_ends_that_break_their_promise_are_told(cache: ResponseCache) -> No
 class Listed(Echo):
     """Its answers are no generator."""
 
-    def answer(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
-        return iter([(i, Response("stop", r.prompt.text)) for i, r in enumerate(requests)])
+    def answer(self, requests: Iterator[Request], keep: Keep) -> Iterator[tuple[int, Response]]:
+        responses = [Response("stop", request.prompt.text) for request in requests]
+        for number, response in enumerate(responses):
+            keep(number, response)
+        return iter(enumerate(responses))
 
 
 def test_answers_may_be_any_iterator(cache: ResponseCache) -> None:
@@ -271,7 +278,8 @@ def test_dollars_stay_within_the_limit(cache: ResponseCache) -> None:
     with pytest.raises(CallsStoppedError):
         for answer in client.answer(ask_all(20)):  # stored answers cost nothing, and come before the stop
             answers.append(answer)
-    assert [a.usd for a in answers] == [0.0] * 8
+    assert [a.usd for a in answers] == [pytest.approx(60e-6)] * 8  # what they have cost, then
+    assert all(a.cached for a in answers)
     assert budget.used == Usage(8 * 15, pytest.approx(48e-5))
     assert cache.stats().models[0].usd == pytest.approx(48e-5)
 
@@ -356,3 +364,44 @@ def test_an_estimate_counts_premises(cache: ResponseCache) -> None:
     request = ask("question", mode="choice", with_premise=True)
     estimate = Client(Echo(n_tokens=7), CallSettings(), cache).estimate([request])
     assert (estimate.n_prompt_tokens, estimate.n_completion_tokens_max) == (14, 1)
+
+
+# Answers that come faster than they are taken
+
+
+def test_what_has_arrived_is_stored_though_nobody_takes_it(cache: ResponseCache) -> None:
+    class Ahead(Echo):
+        """Keeps everything before it yields anything, as a server's answers do when the taker is slow."""
+
+        def answer(self, requests: Iterator[Request], keep: Keep) -> Iterator[tuple[int, Response]]:
+            responses = [(i, self.reply(request)) for i, request in enumerate(requests)]
+            for number, response in responses:
+                keep(number, response)
+            yield from responses
+
+    answers = Client(Ahead(), CallSettings(), cache).answer(ask_all(10))
+    next(answers)
+    answers.close()
+    assert cache.stats().n_entries == 10
+
+
+def test_a_store_that_fails_while_answers_come_is_told_and_ends_the_calls(
+    cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("cannot use response store: disk full")
+
+    monkeypatch.setattr(cache, "put", full)
+    echo = Echo(width=2)
+    with pytest.raises(StoreError, match="disk full"):
+        list(Client(echo, CallSettings(), cache).answer(ask_all(10)))
+    assert len(echo.asked) == 2
+
+
+def test_likelihoods_that_take_a_prompt_each_are_reserved_so(cache: ResponseCache) -> None:
+    def estimate(repeats: bool) -> Estimate:
+        echo = Echo(n_tokens=100, repeats_prompt=repeats)
+        return Client(echo, CallSettings(), cache).estimate([ask("?", mode="choice", with_premise=True)])
+
+    assert estimate(False).n_prompt_tokens == 200  # prompt and premise, read once each
+    assert estimate(True).n_prompt_tokens == 2 * (2 * 100 + 1 + 2)  # with 'joy' and 'anger', a guess of 1 and 2 tokens

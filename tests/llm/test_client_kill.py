@@ -29,6 +29,8 @@ store, log, first, n, in_flight, delay = Path(sys.argv[1]), sys.argv[2], *map(in
 file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 class Slow:
+    repeats_prompt = False
+
     def identity(self):
         return {"backend": "slow", "model": "slow"}
 
@@ -38,14 +40,16 @@ class Slow:
     def count_tokens(self, text):
         return None
 
-    def answer(self, requests):
+    def answer(self, requests, keep):
         number = 0
         while batch := list(itertools.islice(requests, in_flight)):
             for request in batch:
                 os.write(file, f"asked {request.prompt.text}\\n".encode())
             for i in reversed(range(len(batch))):
                 time.sleep(delay)
-                yield number + i, Response("stop", batch[i].prompt.text, n_prompt_tokens=1, n_completion_tokens=1)
+                response = Response("stop", batch[i].prompt.text, n_prompt_tokens=1, n_completion_tokens=1)
+                keep(number + i, response)
+                yield number + i, response
             number += len(batch)
 
     def close(self):

@@ -16,7 +16,7 @@ from harness.data import Split, load_dataset
 from harness.errors import CallsStoppedError, ConfigError, UnknownNameError
 from harness.evaluation.jobs import Settings, prepare
 from harness.evaluation.runner import execute_run
-from harness.llm import BACKENDS, CallSettings, ModelSettings, Request, Response, register_backend
+from harness.llm import BACKENDS, CallSettings, Keep, ModelSettings, Request, Response, register_backend
 from harness.predictors import PREDICTORS
 from harness.predictors.build import build_predictor, resolve_params
 from harness.predictors.check import check_predictor
@@ -30,6 +30,7 @@ from harness.store.run_store import read_manifest
 class ByRule:
     """Says joy after 'lovely', anger after 'awful', else something else; the last line before the cue is the target."""
 
+    repeats_prompt = False
     asked: ClassVar[list[Request]] = []
     stop_after: ClassVar[int | None] = None
 
@@ -48,12 +49,14 @@ class ByRule:
     def count_tokens(self, text: str) -> int | None:
         return len(text.split())
 
-    def answer(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
+    def answer(self, requests: Iterator[Request], keep: Keep) -> Iterator[tuple[int, Response]]:
         for n, request in enumerate(requests):
             if self.stop_after is not None and len(self.asked) == self.stop_after:
                 raise CallsStoppedError("nobody answers")
             self.asked.append(request)
-            yield n, self._respond(request)
+            response = self._respond(request)
+            keep(n, response)
+            yield n, response
 
     def _respond(self, request: Request) -> Response:
         text = request.prompt.messages[-1].content.rsplit("Utterance", maxsplit=1)[-1]

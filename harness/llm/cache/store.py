@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from harness.errors import ConfigError
+from harness.llm.answer import Arrival
 from harness.llm.cache.file import CacheFile
 from harness.llm.cache.miss import Miss, find_miss
 from harness.llm.request import Request, Response
@@ -99,20 +100,20 @@ class ResponseCache:
         self._file = CacheFile(path)
         self._version = __version__
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, Response]:
-        """Returns the stored responses of those keys that have one, by key."""
+    def get_many(self, keys: Iterable[str]) -> dict[str, Arrival]:
+        """Returns the stored responses of those keys that have one, with their prices, by key."""
         found = {}
         with self._file.reporting():
             if (db := self._file.reading()) is None:
                 return {}
             rows = db.execute(
-                "SELECT key, digest, response FROM responses WHERE key IN (SELECT value FROM json_each(?))",
+                "SELECT key, digest, response, usd FROM responses WHERE key IN (SELECT value FROM json_each(?))",
                 [json.dumps(list(keys))],
             )
-            for key, digest, response in rows:
+            for key, digest, response, usd in rows:
                 if digest != _sha256(key + response):
                     raise self._file.corrupt(f"the answer stored under {key[:12]}... is not what was written")
-                found[key] = _decode(response)
+                found[key] = Arrival(key, _decode(response), usd)
         return found
 
     def prepare(self) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from harness.errors import ConfigError, StoreError
 from harness.llm import Decoding, Request, Response
+from harness.llm.answer import Arrival
 from harness.llm.cache import file as cache_file
 from harness.llm.cache.file import default_path
 from harness.llm.cache.store import ResponseCache, request_key
@@ -110,8 +111,9 @@ def test_responses_come_back_as_they_went_in(cache: ResponseCache, response: Res
     cache.put(key, fields, response, 0.5, "m")
     cache.close()
     found = ResponseCache(cache.path).get_many([key, "0" * 64])
-    assert found == {key: response}
-    assert list(found[key].first_token_logprobs or {}) == list(response.first_token_logprobs or {})  # likeliest first
+    assert found == {key: Arrival(key, response, 0.5)}
+    stored = found[key].response
+    assert list(stored.first_token_logprobs or {}) == list(response.first_token_logprobs or {})  # likeliest first
 
 
 def test_failed_calls_are_not_stored(cache: ResponseCache) -> None:
@@ -123,7 +125,7 @@ def test_failed_calls_are_not_stored(cache: ResponseCache) -> None:
 def test_the_first_answer_stays(cache: ResponseCache) -> None:
     key, _ = put(cache, "joy")
     put(cache, "anger")
-    assert cache.get_many([key])[key].text == "joy"
+    assert cache.get_many([key])[key].response.text == "joy"
 
 
 def test_nothing_is_made_before_the_first_write(cache: ResponseCache, tmp_path: Path) -> None:
