@@ -142,3 +142,17 @@ def test_answers_for_other_views_than_those_asked_about_fail_the_run(run_it: Run
 def test_too_few_answers_fail_the_run(run_it: RunIt) -> None:
     outcome = run_it(TooFew, context="full")
     assert (outcome.status, "0 answers for 1 views" in outcome.detail) == ("failed", True)
+
+
+def test_a_kill_while_a_remade_run_takes_its_place_is_made_up_for(run_it: RunIt) -> None:
+    first = Path(run_it(Streams).path)
+    again = first.with_name(f"{first.name}.rerun")
+    again.mkdir()
+    for name in ("dialogues.parquet", "generations.parquet", "manifest.json"):  # predictions had been moved already
+        (first / name).rename(again / name)
+    Streams.asked.clear()
+    outcome = run_it(Streams)
+    assert outcome.status == "done"
+    assert not Streams.asked
+    assert not again.exists()
+    assert sealed(outcome).generations().keys() == sealed(outcome).predictions().keys()

@@ -300,3 +300,87 @@ def test_video_descriptions_reach_the_prompt_and_the_card(by_rule: None, toy: An
     spec = PREDICTORS.get("zero-shot")
     card = spec.build.refine_card(spec.card, resolve_params(spec, {**GIVEN, "video": str(file)}))
     assert card.modalities == ("text", "visual")
+
+
+# Names that mean something else elsewhere, or later
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Writes a user's table of models, in which `my` is at a commit."""
+
+    def write(commit: str) -> None:
+        path = tmp_path / "models.toml"
+        path.write_text(
+            f'[models.my]\nhub_id = "lab/my"\nrevision = "{commit}"\nform = "plain"\nlicense = "MIT"\naccess = "open"\n'
+        )
+        monkeypatch.setenv("ERC_MODELS", str(path))
+
+    return write
+
+
+def test_a_named_model_is_named_with_its_commit(table: Callable[[str], None], predictors: None) -> None:
+    table("a" * 40)
+    assert PromptedPredictor.identify({"model": "my"}) == {"model": "my@aaaaaaaa"}
+    assert PromptedPredictor.identify({"model": "my@aaaaaaaa"}) == {"model": "my@aaaaaaaa"}
+    table("b" * 40)
+    assert PromptedPredictor.identify({"model": "my"}) == {"model": "my@bbbbbbbb"}
+    with pytest.raises(ConfigError, match="model 'my@aaaaaaaa': 'my' is at commit 'bbbbbbbb' here"):
+        PromptedPredictor.identify({"model": "my@aaaaaaaa"})
+
+
+def test_a_model_in_the_models_folder_is_named_by_content(
+    predictors: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.json").write_text("{}")
+    monkeypatch.setenv("ERC_MODELS_DIR", str(tmp_path))
+    named = PromptedPredictor.identify({"model": "tiny"})["model"]
+    assert named == PromptedPredictor.identify({"model": str(tmp_path / "tiny")})["model"]
+    assert PromptedPredictor.identify({"model": named})["model"] == named
+
+
+def test_an_unfinished_run_is_begun_anew_if_its_model_is_another_by_now(
+    run_it: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ByRule.stop_after = 7
+    assert run_it().status == "incomplete"
+    ByRule.stop_after = None
+    monkeypatch.setattr(ByRule, "identity", lambda self: {"backend": "by-rule", "model": "another"})
+    run = sealed(run_it())
+    assert run.manifest.times["n_sessions"] == 1
+    assert len(ByRule.asked) > len({g.response for g in run.generations().values()})
+
+
+def test_where_a_server_stood_is_no_fact(run_it: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = {"backend": "by-rule", "model": "rule", "address": "http://gpu2:9999/v1"}
+    monkeypatch.setattr(ByRule, "identity", lambda self: identity)
+    assert "gpu2" not in (sealed(run_it()).path / "manifest.json").read_text()
+
+
+def test_likelihoods_draw_nothing_and_take_no_seeds(predictors: None) -> None:
+    spec = PREDICTORS.get("zero-shot")
+    params = resolve_params(spec, {"model": "m", "backend": "openai", "answers": "choice", "form": "plain"})
+    assert spec.build.refine_card(spec.card, params).deterministic
+
+
+def test_a_budget_of_tokens_counts_no_start_token_for_each_line(
+    by_rule: None, toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ByRule, "count_tokens", lambda self, text: 1 + len(text.split()))  # one begins every text
+    target = next(u.id for d in toy("test").dialogues for u in d.utterances[3:])
+    prompt = build(window_tokens=10, window="none", speakers="none").find_question(toy("test"), target).request.prompt
+    assert prompt.text.count("That is") == 1 + 2  # lines of five words each
+
+
+def test_the_order_of_views_is_checked_against_answers_made_anew(by_rule: None) -> None:
+    """A model whose answers depend on their company breaks the rule, though a store would give equal ones."""
+
+    class Counts(ByRule):
+        def _respond(self, request: Request) -> Response:
+            return Response("stop", ("joy", "anger", "neutral")[len(self.asked) % 3])
+
+    BACKENDS._rows.pop("by-rule")
+    register_backend("by-rule")(Counts)
+    failed = {r.name for r in check_predictor(PREDICTORS.get("zero-shot"), GIVEN) if not r.passed}
+    assert "order" in failed
