@@ -177,7 +177,8 @@ def ours(url: str, n_requests: int, n_in_flight: int) -> Iterator[tuple[int, Any
             yield Request(Prompt((system, user), "chat"), ("neutral", "joy"))
 
     settings = ModelSettings("openai", "m", base_url=url)
-    yield from OpenAIBackend(settings, CallSettings(concurrency=n_in_flight)).answer(requests())
+    backend = OpenAIBackend(settings, CallSettings(concurrency=n_in_flight))
+    yield from backend.answer(requests(), lambda number, response: None)
 
 
 def exhaust(url: str, n_requests: int, n_in_flight: int) -> None:

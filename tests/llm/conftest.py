@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from harness.llm import CallSettings, Decoding, ModelSettings, Request
+from harness.llm import CallSettings, Decoding, ModelSettings, Request, Response
 from harness.llm.server.backend import OpenAIBackend
 from harness.prompting import Message, Prompt
 
@@ -139,14 +139,32 @@ def loopback(open_app: Callable[[web.Application], str]) -> Callable[[Handler], 
     return start
 
 
+class CheckedBackend(OpenAIBackend):
+    """The back end itself, asked by somebody who looks whether each answer was kept before it came."""
+
+    kept: dict[int, Response]
+
+    def checked(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
+        """Yields what `answer` does."""
+        self.kept = {}
+
+        def keep(number: int, response: Response) -> None:
+            assert number not in self.kept
+            self.kept[number] = response
+
+        for number, response in self.answer(requests, keep):
+            assert self.kept[number] is response
+            yield number, response
+
+
 @pytest.fixture
-def openai_backend(tmp_path: Path) -> Callable[..., OpenAIBackend]:
+def openai_backend(tmp_path: Path) -> Callable[..., CheckedBackend]:
     """Builds the back end of a server, with backoff in milliseconds; keywords are call settings."""
 
-    def build(server: Loopback | str, base_delay: float = 0.002, **calls: Any) -> OpenAIBackend:
+    def build(server: Loopback | str, base_delay: float = 0.002, **calls: Any) -> CheckedBackend:
         url = server if isinstance(server, str) else server.url
         settings = CallSettings(cache=tmp_path / "responses.sqlite", **calls)
-        return OpenAIBackend(ModelSettings("openai", "m", base_url=url), settings, _base_delay=base_delay)
+        return CheckedBackend(ModelSettings("openai", "m", base_url=url), settings, _base_delay=base_delay)
 
     return build
 

@@ -16,7 +16,7 @@ from typing import Any
 from harness.errors import ConfigError, ModelError, UnknownNameError
 from harness.llm.backend import ModelSettings
 from harness.llm.calls import CallSettings
-from harness.llm.server.faults import redact
+from harness.llm.weights import content_name, hub_access, one_line
 
 PACE = {
     *("base_url", "batch_size", "ca_cert_path", "device", "max_batch_size", "max_retries", "num_concurrent"),
@@ -62,8 +62,6 @@ def public_arguments(text: str) -> str:
 def _content_of(value: str) -> str:
     path = Path(value).expanduser()
     if path.exists():
-        from harness.llm.weights import content_name
-
         return content_name(path)
     if path.is_absolute() or value.startswith("."):
         raise ConfigError(f"model_args: {value!r} does not exist; give a folder that does, or a name at the hub")
@@ -108,7 +106,7 @@ def load_model(model: ModelSettings, arguments: Mapping[str, Any], calls: CallSe
     from lm_eval.api.registry import get_model
 
     try:
-        with quiet(), _hub(calls.download):
+        with quiet(), hub_access(calls.download):
             build = get_model(model.model)
             own = {name: value for name, value in arguments.items() if name != "num_concurrent"}
             return build.create_from_arg_obj(_session_arguments(build, model, calls) | own)
@@ -160,20 +158,3 @@ def quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-@contextmanager
-def _hub(allowed: bool) -> Iterator[None]:
-    """Keeps models from being fetched, unless that is allowed."""
-    from huggingface_hub import constants
-
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not allowed
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-def one_line(error: BaseException) -> str:
-    """Returns an exception as one short line without secrets."""
-    told = redact(str(error), ())
-    return f"{type(error).__name__}: {told}" if told else type(error).__name__

@@ -6,7 +6,7 @@ import ipaddress
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from harness.errors import ConfigError, MissingDependencyError, ModelError
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
 OPENAI_HOST = "api.openai.com"
+_PORTS = {"http": 80, "https": 443}
+"""What a scheme means where no port is given."""
 _KEY_NAMES = ("OPENAI_API_KEY", "ERC_API_KEY")
 _NO_KEY = "none"
 """Sent to servers that want no key, because the client wants one."""
@@ -23,10 +25,10 @@ _NO_KEY = "none"
 class Server:
     """An OpenAI-compatible server."""
 
-    base_url: str
-    """With scheme, host and path; without user, password and query."""
+    address: str
+    """Scheme, host, port and path, each server in one spelling; without user, password and query."""
     name: str
-    """For identities: host and path, or 'local' for this machine and private networks."""
+    """To be published: host, port and path, or 'local' for this machine and private networks."""
     place: str
     """Host and port, for errors."""
     is_openai: bool = field(default=False)
@@ -65,7 +67,7 @@ class Server:
         except RuntimeError:  # aiohttp is not installed; httpx takes three times the processor time
             http_client = None
         return openai.AsyncOpenAI(
-            api_key=self.key(), base_url=self.base_url, timeout=timeout_seconds, max_retries=0, http_client=http_client
+            api_key=self.key(), base_url=self.address, timeout=timeout_seconds, max_retries=0, http_client=http_client
         )
 
     def client(self, timeout_seconds: float, max_retries: int) -> OpenAI:
@@ -75,7 +77,7 @@ class Server:
         except ImportError as error:
             raise MissingDependencyError.of("openai", "openai", "back end 'openai'") from error
         return openai.OpenAI(
-            api_key=self.key(), base_url=self.base_url, timeout=timeout_seconds, max_retries=max_retries
+            api_key=self.key(), base_url=self.address, timeout=timeout_seconds, max_retries=max_retries
         )
 
 
@@ -93,17 +95,40 @@ def parse_server(base_url: str | None) -> Server:
     if base_url is None:
         if os.environ.get("OPENAI_BASE_URL"):
             raise ConfigError("OPENAI_BASE_URL is set, but which server answers is a setting; type: -P base_url=...")
-        return Server(f"https://{OPENAI_HOST}/v1", OPENAI_HOST, OPENAI_HOST, is_openai=True)
+        base_url = f"https://{OPENAI_HOST}/v1"
     parts = urlsplit(base_url)
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ConfigError(
             f"base_url with user, password or query, host {parts.hostname!r}: give scheme, host and path only; a key "
             f"belongs in the environment: export {_KEY_NAMES[1]}=..."
         )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in _PORTS or not parts.hostname or (port := _read_port(parts)) == 0:
         raise ConfigError(f"base_url {base_url!r} is not an address such as http://localhost:8000/v1")
-    name = "local" if _is_local(parts.hostname) else parts.hostname + parts.path.rstrip("/").removesuffix("/v1")
-    return Server(base_url, name, parts.netloc, is_openai=parts.hostname == OPENAI_HOST)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    place = host if port in (None, _PORTS[parts.scheme]) else f"{host}:{port}"
+    path = parts.path.rstrip("/")
+    name = "local" if _is_local(parts.hostname) else place + path.removesuffix("/v1")
+    return Server(f"{parts.scheme}://{place}{path}", name, place, is_openai=parts.hostname == OPENAI_HOST)
+
+
+def public_address(base_url: str | None) -> str:
+    """Returns what may be published of an address, the provider's own for None.
+
+    That is host, port unless it is the scheme's own, and path without a last '/v1'; 'local' for this machine and
+    private networks.
+
+    Raises:
+        ConfigError: as `parse_server`.
+    """
+    return OPENAI_HOST if base_url is None else parse_server(base_url).name
+
+
+def _read_port(parts: SplitResult) -> int | None:
+    """Returns the port, None where none is given, 0 where it is no port."""
+    try:
+        return parts.port
+    except ValueError:
+        return 0
 
 
 def _is_local(host: str) -> bool:

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from harness.errors import CallsStoppedError, ConfigError
-from harness.llm.backend import ModelSettings, register_backend
+from harness.errors import ConfigError
+from harness.llm.backend import Keep, ModelSettings, register_backend
 from harness.llm.calls import CallSettings
 from harness.llm.request import Request, Response
 from harness.llm.server.address import Server, known_secrets, parse_server
-from harness.llm.server.calls import Caller, Item
+from harness.llm.server.calls import Caller, Item, nobody_answers
 from harness.llm.server.dialect import Dialect, chat_messages
 from harness.llm.server.pace import Pace
 from harness.llm.server.session import Session
 from harness.prompting import Form, Prompt
-
-_N_IN_A_ROW = 8
-"""Requests given up with no answer between, after which nobody is taken to answer any more."""
 
 _OF_WEIGHTS = ("revision", "adapter", "dtype", "quantization", "model_args")
 """Model settings that a server decides for itself."""
@@ -37,6 +34,8 @@ class OpenAIBackend:
         ConfigError: a setting that a server decides for itself, an address that carries more than an address, or no
             request in flight.
     """
+
+    repeats_prompt = True
 
     model: ModelSettings
     calls: CallSettings
@@ -58,8 +57,9 @@ class OpenAIBackend:
         self._pace = Pace(self.calls.concurrency, self.calls.requests_per_minute, self.calls.tokens_per_minute)
 
     def identity(self) -> Mapping[str, object]:
-        """Returns back end, model and server; servers on this machine or in a private network are all 'local'."""
-        return {"backend": "openai", "model": self.model.model, "server": self._server.name}
+        """Returns back end, model, server as it may be published, and its address, which stays in the cache."""
+        server = self._server
+        return {"backend": "openai", "model": self.model.model, "server": server.name, "address": server.address}
 
     def preferred_form(self) -> Form:
         """Returns "chat": a server is taken to be a chat service."""
@@ -76,11 +76,12 @@ class OpenAIBackend:
     def close(self) -> None:
         """Does nothing: connections and thread live as long as one `answer`."""
 
-    def answer(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
-        """Yields (number, response) as answers arrive; at most `calls.concurrency` requests are in flight.
+    def answer(self, requests: Iterator[Request], keep: Keep) -> Iterator[tuple[int, Response]]:
+        """Yields (number, response) as answers arrive, each kept before; `calls.concurrency` requests are in flight.
 
         A request whose retries are exhausted is set aside. When all others are answered it gets one more round, and
-        fails alone if that is in vain too. When the requests themselves raise, what is in flight is waited for first.
+        fails alone if that is in vain too. When the requests themselves raise, those before are answered first; when
+        a call shows that no other can succeed, calls in flight are, and no other is made.
 
         Raises:
             ConfigError: a request for what no server does: beam search.
@@ -90,37 +91,40 @@ class OpenAIBackend:
         if self.calls.batch_api:
             from harness.llm.server.batch import answer_by_batch
 
-            yield from answer_by_batch(requests, self._server, self._dialect, self.calls, 5.0 * self._base_delay)
+            first_poll = 5.0 * self._base_delay
+            yield from answer_by_batch(requests, keep, self._server, self._dialect, self.calls, first_poll)
             return
         client = self._server.async_client(self.calls.timeout_seconds)
         self._pace.begin()
-        caller = Caller(
-            client, self.calls, self._dialect, self._pace, self._server.place, self._base_delay, known_secrets()
-        )
-        with Session(caller.serve, client.close) as session:
+        place = self._server.place
+        caller = Caller(client, self.calls, self._dialect, self._pace, place, self._base_delay, known_secrets())
+
+        async def serve(item: Item) -> Item:
+            served = await caller.serve(item)
+            if served.response is not None:
+                keep(served.number, served.response)  # here and not in the caller's thread, which may never take it
+            return served
+
+        with Session(serve, self._pace.settle, client.close) as session:
             given_up: list[Item] = []
-            n_answered = n_in_a_row = 0
-            source = (Item(number, request) for number, request in enumerate(requests))
-            for item in self._converse(session, source):
-                if item.response is not None:
-                    n_answered, n_in_a_row = n_answered + 1, 0
-                    yield item.number, item.response
+            n_answered = 0
+            for item in self._converse(session, (Item(number, request) for number, request in enumerate(requests))):
+                if item.response is None:
+                    given_up.append(replace(item, is_last_round=True))
                 else:
-                    given_up.append(item)
-                    n_in_a_row += 1
-                    if n_in_a_row == _N_IN_A_ROW:
-                        raise self._nobody(item)
+                    n_answered += 1
+                    yield item.number, item.response
             if given_up and not n_answered:
-                raise self._nobody(given_up[-1])
+                raise nobody_answers(place, given_up[-1])
             for item in self._converse(session, iter(given_up)):
-                error = item.fault.error if item.fault is not None else ""
-                yield item.number, item.response or Response("error", error=error, n_attempts=item.n_attempts)
+                if item.response is not None:  # there always is one in the last round
+                    yield item.number, item.response
 
     def _converse(self, session: Session[Item, Item], source: Iterator[Item]) -> Iterator[Item]:
         """Yields items as they come back, answered or given up, and sends new ones as there is room.
 
-        Room is in flight, and among what waits to be yielded: a slow caller holds the sending back. Whatever fails,
-        the source or a call that shows that no other can succeed, is raised when what is in flight has come back.
+        Room is in flight, and among what waits to be yielded: a slow caller holds the sending back. Whatever fails is
+        raised last: the source, after all that it gave; a call, after those in flight with it.
         """
         n_max = self.calls.concurrency
         failure: Exception | None = None
@@ -130,18 +134,18 @@ class OpenAIBackend:
                     if (item := next(source, None)) is None:
                         break
                     session.send(item)
-                if not session.n_unreceived:
-                    break
-                item = session.receive()
+            except Exception as error:
+                failure = error
+            if not session.n_unreceived:
+                break
+            try:
+                received = session.receive()
             except Exception as error:
                 failure = failure or error
-            else:
-                yield item
+                session.end()
+                continue
+            if received is None:
+                break
+            yield received
         if failure is not None:
             raise failure
-
-    def _nobody(self, item: Item) -> CallsStoppedError:
-        said = item.fault.error if item.fault is not None else ""
-        return CallsStoppedError(
-            f"nobody answers at {self._server.place}: {said}, {item.n_attempts} times; repeat the command to go on"
-        )

@@ -2,7 +2,8 @@
 
 A batch is known by what it asks: each line carries the hash of its body, and `batches.json` beside the response store
 keeps which batch asks which lines. So a command that was killed and is repeated finds its batch, also where part of the
-answers had been stored already.
+answers had been stored already. The intent is written before a batch is made, with a mark that is sent along: a command
+that was killed between making one and knowing its id looks for it at the provider, and nothing is paid for twice.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from harness.errors import CallsStoppedError
+from harness.llm.backend import Keep
 from harness.llm.cache.file import default_path
 from harness.llm.calls import CallSettings
+from harness.llm.redaction import redact
 from harness.llm.request import Request, Response
 from harness.llm.server.address import Server, known_secrets
 from harness.llm.server.answers import read_answer
 from harness.llm.server.calls import model_error
 from harness.llm.server.dialect import Dialect
-from harness.llm.server.faults import classify, classify_status, redact
+from harness.llm.server.faults import classify, classify_status
 from harness.llm.server.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ _MOST_LINES, _MOST_BYTES = 50_000, 200_000_000
 """Of one batch. Source: OpenAI, guide "Batch API", rate limits."""
 _LONGEST_POLL = 60.0
 """Seconds between two looks at a batch at most."""
+_MARK = "erc_harness"
+"""Key of a batch's metadata under which the mark of its entry in the ledger is sent."""
 _ENDED = {"completed", "failed", "expired", "cancelled"}
 
 
@@ -52,7 +58,7 @@ class Line:
 
 
 def answer_by_batch(
-    requests: Iterator[Request], server: Server, dialect: Dialect, calls: CallSettings, first_poll: float
+    requests: Iterator[Request], keep: Keep, server: Server, dialect: Dialect, calls: CallSettings, first_poll: float
 ) -> Iterator[tuple[int, Response]]:
     """Yields (number, response) when batches end, as `Backend.answer`; takes all requests before the first answer.
 
@@ -60,6 +66,7 @@ def answer_by_batch(
 
     Args:
         requests: what to ask.
+        keep: as for `Backend.answer`.
         server: whom to ask.
         dialect: how.
         calls: for the number of retries, and the folder of the ledger.
@@ -74,7 +81,7 @@ def answer_by_batch(
     with server.client(calls.timeout_seconds, calls.max_retries) as client:
         waiting = list(enumerate(requests))
         while waiting:
-            waiting = yield from _Round(client, server, dialect, ledger, first_poll).answer(waiting)
+            waiting = yield from _Round(client, server, dialect, ledger, keep, first_poll).answer(waiting)
 
 
 @dataclass(slots=True)
@@ -85,6 +92,7 @@ class _Round:
     server: Server
     dialect: Dialect
     ledger: Ledger
+    keep: Keep
     first_poll: float
     again: list[tuple[int, Request]] = field(default_factory=list)
     """What was refused in this form and waits for another round."""
@@ -100,9 +108,12 @@ class _Round:
             path, body = self.dialect.body(request)
             key = sha256(json.dumps([path, body], sort_keys=True).encode()).hexdigest()[:32]
             lines.setdefault(key, Line(path, body, [])).items.append((number, request))
-        self._send({key: line for key, line in lines.items() if key not in self._on_their_way()})
-        for name, entry in self.ledger.read().items():
-            if entry["server"] == self.server.name and not lines.keys().isdisjoint(entry["lines"]):
+        with self.ledger.sending():
+            self._find_lost()
+            known = {key for entry in self._entries().values() for key in entry["lines"]}
+            self._send({key: line for key, line in lines.items() if key not in known})
+        for name, entry in self._entries().items():
+            if not lines.keys().isdisjoint(entry["lines"]):
                 yield from self._receive(name, entry["id"], lines)
         if lines and not self.problem:
             self.problem = f"{len(lines)} requests are missing in what came back"
@@ -110,9 +121,27 @@ class _Round:
             raise CallsStoppedError(f"{self.server.place}: {self.problem}; repeat the command to ask what is left")
         return self.again
 
-    def _on_their_way(self) -> set[str]:
-        entries = self.ledger.read().values()
-        return {key for entry in entries if entry["server"] == self.server.name for key in entry["lines"]}
+    def _entries(self) -> dict[str, Any]:
+        """Returns what the ledger has of this server."""
+        return {name: e for name, e in self.ledger.read().items() if e["server"] == self.server.address}
+
+    def _find_lost(self) -> None:
+        """Enters the id of batches that were perhaps made by a command that did not live to know; forgets the others.
+
+        Without a sign of it in the provider's list there is no batch, and nothing is to be paid.
+        """
+        lost = {name: entry for name, entry in self._entries().items() if entry["id"] is None}
+        if not lost:
+            return
+        with self._calling():
+            for batch in self.client.batches.list(limit=100):
+                mark = (batch.metadata or {}).get(_MARK)
+                for name in [name for name, entry in lost.items() if entry["mark"] == mark]:
+                    self.ledger.put(name, {**lost.pop(name), "id": batch.id})
+                if not lost:
+                    break
+        for name in lost:
+            self.ledger.remove(name)
 
     def _send(self, lines: Mapping[str, Line]) -> None:
         """Makes batches of lines, one path each and none too long, and enters them in the ledger."""
@@ -121,14 +150,20 @@ class _Round:
             encoded = {key: line.encode(key, root) for key, line in lines.items() if line.path == path}
             for keys in _chunks(encoded):
                 content = b"".join(encoded[key] for key in keys)
+                name = sha256(content).hexdigest()
+                entry: dict[str, Any] = {"id": None, "mark": uuid4().hex, "server": self.server.address, "lines": keys}
+                endpoint: Any = root + path
                 with self._calling():
                     file = self.client.files.create(file=("requests.jsonl", content), purpose="batch")
-                    endpoint: Any = root + path
-                    batch = self.client.batches.create(
-                        input_file_id=file.id, endpoint=endpoint, completion_window="24h"
+                    self.ledger.put(name, entry)
+                    once = self.client.with_options(max_retries=0)  # a second attempt could make a second batch
+                    batch = once.batches.create(
+                        input_file_id=file.id,
+                        endpoint=endpoint,
+                        completion_window="24h",
+                        metadata={_MARK: entry["mark"]},
                     )
-                entry = {"id": batch.id, "server": self.server.name, "lines": keys}
-                self.ledger.put(sha256(content).hexdigest(), entry)
+                self.ledger.put(name, {**entry, "id": batch.id})
 
     def _receive(self, name: str, batch_id: str, lines: dict[str, Line]) -> Iterator[tuple[int, Response]]:
         """Waits for a batch, yields its answers, takes their lines out of `lines`, and forgets the batch."""
@@ -184,6 +219,7 @@ class _Round:
                 return
             response = Response("filter" if fault.kind == "filter" else "error", error=text)
         for number, _ in line.items:
+            self.keep(number, response)
             yield number, response
 
     @contextmanager

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import CallsStoppedError, ModelError
 from harness.llm.calls import CallSettings
-from harness.llm.request import Finish, Request, Response
+from harness.llm.redaction import redact
+from harness.llm.request import Finish, Request, Response, guess_tokens
 from harness.llm.server.answers import read_answer
 from harness.llm.server.dialect import Dialect
-from harness.llm.server.faults import Fault, classify, redact
+from harness.llm.server.faults import Fault, classify
 from harness.llm.server.pace import Pace
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-CHARACTERS_PER_TOKEN = 4.0
-"""To guess the tokens of a prompt before the server counts them. Source: OpenAI's help page on counting tokens."""
+_N_IN_A_ROW = 8
+"""Requests given up with no answer between, after which nobody is taken to answer any more."""
 
 _LONGEST_BACKOFF = 60.0
 """Seconds between two attempts at most."""
@@ -41,6 +42,8 @@ class Item:
     request: Request
     n_attempts: int = 0
     """Calls made for it so far."""
+    is_last_round: bool = False
+    """Whether it fails for good when it is given up."""
     response: Response | None = None
     """Its answer; None while there is none."""
     fault: Fault | None = None
@@ -63,14 +66,19 @@ class Caller:
     """Values that no error may quote."""
     answered: bool = False
     """Whether the server has answered anything."""
+    _n_in_a_row: int = 0
+    """Requests given up since the last answer."""
     _rng: random.Random = field(default_factory=random.Random)
 
     async def serve(self, item: Item) -> Item:
         """Returns the item with a response, or with the fault after which it was given up for now.
 
+        The tokens of the response are those of the call that was answered: what a provider may charge for one that
+        timed out, or was cut, is told to nobody. `n_attempts` counts them all.
+
         Raises:
             ModelError: no call can succeed.
-            CallsStoppedError: no call can succeed for now.
+            CallsStoppedError: no call can succeed for now, or nobody has answered several requests in a row.
             ConfigError: the request asks for what no server does.
         """
         n_failed = 0
@@ -78,23 +86,33 @@ class Caller:
             item = replace(item, n_attempts=item.n_attempts + 1)
             answer = await self._attempt(item)
             if isinstance(answer, Response):
+                self._n_in_a_row = 0
                 return replace(item, response=answer)
             if answer is None:
                 continue  # refused in this form; the next one differs
             if answer.kind in ("item", "filter"):
                 finish: Finish = "filter" if answer.kind == "filter" else "error"
-                failed = Response(finish, error=answer.error, n_attempts=item.n_attempts)
-                return replace(item, response=failed)
+                self._n_in_a_row = 0
+                return replace(item, response=Response(finish, error=answer.error, n_attempts=item.n_attempts))
             n_failed += 1
             if n_failed > self.calls.max_retries:
-                return replace(item, fault=answer)
+                return self._give_up(item, answer)
             await asyncio.sleep(self._backoff(n_failed))
+
+    def _give_up(self, item: Item, fault: Fault) -> Item:
+        if item.is_last_round:
+            return replace(item, response=Response("error", error=fault.error, n_attempts=item.n_attempts))
+        self._n_in_a_row += 1
+        item = replace(item, fault=fault)
+        if self._n_in_a_row == _N_IN_A_ROW:
+            raise nobody_answers(self.place, item)
+        return item
 
     async def _attempt(self, item: Item) -> Response | Fault | None:
         """Returns what one call gave; None where the request should be sent at once in another form."""
         request = item.request
         path, body = self.dialect.body(request)
-        n_guessed = self._guess_tokens(body) if self.calls.tokens_per_minute is not None else 0.0
+        n_guessed = _guess_body(body) if self.calls.tokens_per_minute is not None else 0
         began = await self.pace.enter(n_guessed)
         begin = time.perf_counter()
         fault = None
@@ -149,10 +167,17 @@ class Caller:
         """
         return self._rng.uniform(0.0, min(_LONGEST_BACKOFF, self.base_delay * 2.0 ** (n_failed - 1)))
 
-    def _guess_tokens(self, body: Mapping[str, Any]) -> float:
-        prompt = body.get("messages") or body["prompt"]
-        texts = [prompt] if isinstance(prompt, str) else [t if isinstance(t, str) else t["content"] for t in prompt]
-        return sum(map(len, texts)) / CHARACTERS_PER_TOKEN
+
+def _guess_body(body: Mapping[str, Any]) -> int:
+    prompt = body.get("messages") or body["prompt"]
+    texts = [prompt] if isinstance(prompt, str) else [t if isinstance(t, str) else t["content"] for t in prompt]
+    return sum(map(guess_tokens, texts))
+
+
+def nobody_answers(place: str, item: Item) -> CallsStoppedError:
+    """Returns the error of a server that does not answer, of which a given-up item tells."""
+    said = item.fault.error if item.fault is not None else ""
+    return CallsStoppedError(f"nobody answers at {place}: {said}, {item.n_attempts} times; repeat the command to go on")
 
 
 def model_error(model: str, place: str, fault: Fault) -> ModelError:

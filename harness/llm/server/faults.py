@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
+from harness.llm.redaction import redact
+
 Kind = Literal["transient", "overload", "item", "filter", "model", "stop"]
 """Try again; try again and slower; the item fails alone; it was filtered; no call can succeed; no call for now."""
 
@@ -22,11 +24,6 @@ _FILTERED = ("content_filter", "content_policy_violation", "responsibleaipolicyv
 _FLAGGED = re.compile(r"(?i)\bflagged\b|\bmoderation\b")
 """In the text of a 403: the prompt is meant, not the key. Source: OpenRouter, API reference, errors."""
 _UNPAID = ("insufficient_quota", "billing_hard_limit_reached")
-
-_LONGEST_TEXT = 300
-"""Characters of server text that are quoted."""
-
-_SECRETS = re.compile(r"(?i)bearer\s+[^\s'\",}]+|\bsk-[\w*.-]+|(?<=key provided: )\S+|(?<=api[-_]key[=:])\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +39,6 @@ class Fault:
     """Seconds for which the server wants no calls."""
 
 
-def redact(text: str, secrets: Sequence[str]) -> str:
-    """Returns the text in one line, cut to what is worth quoting, with known keys and what looks like one replaced."""
-    for secret in secrets:
-        text = text.replace(secret, "[secret]")
-    return _SECRETS.sub("[secret]", " ".join(text.split()))[:_LONGEST_TEXT]
-
-
 def classify(error: Exception, secrets: Sequence[str]) -> Fault | None:
     """Returns what an exception of a call means; None where it is none of the other side's.
 
@@ -61,13 +51,26 @@ def classify(error: Exception, secrets: Sequence[str]) -> Fault | None:
     if isinstance(error, openai.APIStatusError):
         fault = classify_status(error.status_code, error.body if error.body is not None else error.response.text)
         return Fault(fault.kind, redact(fault.error, secrets), fault.status, read_retry_after(error.response.headers))
-    if isinstance(error, TimeoutError | openai.APITimeoutError):  # the client says so of cut connections too
-        return Fault("transient", redact(f"no answer in time {error.__cause__ or ''}", secrets))
-    if isinstance(error, (openai.APIConnectionError, *_transport_errors())):
-        return Fault("transient", redact(f"no connection: {error.__cause__ or error}", secrets))
-    if isinstance(error, ValueError):  # of the JSON decoder, and of reading what it gave
+    if isinstance(error, OSError | openai.APIConnectionError):  # a TimeoutError is an OSError
+        return Fault("transient", redact(_describe_break(error), secrets))
+    if isinstance(error, (ValueError, *_transport_errors())):  # of reading an answer, down to its HTTP
         return Fault("transient", redact(f"an answer that cannot be read: {error}", secrets))
     return None
+
+
+def _describe_break(error: BaseException) -> str:
+    """Returns why a connection gave nothing, by what is at the bottom: the client calls most of it a timeout."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    said = next((text for link in reversed(chain) if (text := str(link))), "")
+    if any(isinstance(link, ConnectionRefusedError) for link in chain):
+        return "connection refused"
+    if any(isinstance(link, TimeoutError) for link in chain):
+        return "no answer in time"
+    if any(isinstance(link, OSError) and not isinstance(link, ConnectionError) for link in chain[-1:]):
+        return f"no connection: {said}"
+    return f"connection cut: {said}"
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:
@@ -75,8 +78,8 @@ def _transport_errors() -> tuple[type[Exception], ...]:
     try:
         from aiohttp import ClientError
     except ImportError:
-        return (OSError,)
-    return (OSError, ClientError)
+        return ()
+    return (ClientError,)
 
 
 def classify_status(status: int, body: object) -> Fault:

@@ -14,7 +14,10 @@ from harness.errors import StoreError
 
 
 class Ledger:
-    """Batches on their way, by the hash of their file: {"id", "server", "lines"}; one JSON file, replaced at once."""
+    """Batches on their way, by the hash of their file: id, mark, server, lines. One JSON file, replaced at once.
+
+    An entry is made before its batch is, with id None: a command may be killed between the two.
+    """
 
     def __init__(self, path: Path) -> None:
         """Names the file."""
@@ -37,20 +40,26 @@ class Ledger:
 
     def put(self, key: str, entry: Mapping[str, Any]) -> None:
         """Adds an entry; raises as `read` where the file cannot be written."""
-        with self._locked():
+        with self._locked("lock"):
             self._write(self.read() | {key: dict(entry)})
 
     def remove(self, key: str) -> None:
         """Removes an entry; raises as `read` where the file cannot be written."""
-        with self._locked():
+        with self._locked("lock"):
             self._write({k: entry for k, entry in self.read().items() if k != key})
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Waits until no other process changes the file."""
+    def sending(self) -> Iterator[None]:
+        """Waits until no other process makes batches, so that an entry without id is of one that was killed."""
+        with self._locked("sending"):
+            yield
+
+    @contextmanager
+    def _locked(self, what: str) -> Iterator[None]:
+        """Waits until no other process has the lock of that name."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock = self.path.with_name(f".{self.path.name}.lock").open("w")
+            lock = self.path.with_name(f".{self.path.name}.{what}").open("w")
         except OSError as error:
             raise self._not_written(error) from error
         with lock:

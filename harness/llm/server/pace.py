@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Budget:
+class RateLimit:
     """A limit per minute, spent evenly: what was spent is waited for before anything else is.
 
     In any 60 seconds at most `per_minute` is spent, plus the one spending that ends them. Nothing is saved up: some
@@ -49,22 +49,24 @@ class Pace:
     window: float = field(init=False)
     """Calls that may be in flight now; its whole part counts."""
     n_in_flight: int = field(init=False, default=0)
-    _requests: Budget = field(init=False)
-    _tokens: Budget = field(init=False)
+    _requests: RateLimit = field(init=False)
+    _tokens: RateLimit = field(init=False)
     _cut_at: float = field(init=False, default=float("-inf"))
     _held_until: float = field(init=False, default=float("-inf"))
+    _stopped: bool = field(init=False)
     _turn: asyncio.Lock = field(init=False)
     _room: asyncio.Event = field(init=False)
 
     def __post_init__(self) -> None:
         self.window = float(self.n_max)
-        self._requests = Budget(self.requests_per_minute)
-        self._tokens = Budget(self.tokens_per_minute)
+        self._requests = RateLimit(self.requests_per_minute)
+        self._tokens = RateLimit(self.tokens_per_minute)
         self.begin()
 
     def begin(self) -> None:
         """Starts over with nothing in flight, in a new event loop; what was learnt and spent stays."""
         self.n_in_flight = 0
+        self._stopped = False
         self._turn = asyncio.Lock()
         self._room = asyncio.Event()
 
@@ -78,7 +80,7 @@ class Pace:
             while True:
                 now = self.clock()
                 wait = max(self._held_until, self._requests.free_at, self._tokens.free_at) - now
-                if self.n_in_flight >= int(self.window):
+                if self._stopped or self.n_in_flight >= int(self.window):
                     self._room.clear()
                     await self._room.wait()
                 elif wait > 0:
@@ -88,15 +90,20 @@ class Pace:
             self.n_in_flight += 1
             self._requests.spend(1, now)
             self._tokens.spend(n_tokens, now)
-            await asyncio.sleep(
-                0
-            )  # one start a turn of the loop: answers that come together would stay together, and wait
+            await asyncio.sleep(0)  # one start a turn: answers that come together would stay together, and wait
             return now
 
     def leave(self) -> None:
         """Counts a call out, however it ended."""
         self.n_in_flight -= 1
         self._room.set()
+
+    async def settle(self) -> None:
+        """Lets no call start any more, and waits until none is in flight."""
+        self._stopped = True
+        while self.n_in_flight:
+            self._room.clear()
+            await self._room.wait()
 
     def succeeded(self, n_tokens_more: float = 0.0) -> None:
         """Widens the window, and corrects the tokens by what the call used more than expected."""

@@ -1,7 +1,7 @@
 """A thread with an event loop that serves requests while the caller goes on: requests in, outcomes out.
 
 Knows no protocol. The caller's thread takes requests from its iterator and hands over outcomes, so that neither the
-iterator nor what is done with an answer runs in another thread than the caller's.
+iterator nor what is done with an outcome runs in another thread than the caller's.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -20,19 +21,29 @@ R = TypeVar("R")
 class Session(Generic[T, R]):
     """Serves items side by side in a thread of its own, which ends with the block."""
 
-    def __init__(self, serve: Callable[[T], Awaitable[R]], close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        serve: Callable[[T], Awaitable[R]],
+        settle: Callable[[], Awaitable[None]],
+        close: Callable[[], Awaitable[None]],
+    ) -> None:
         """Starts nothing yet.
 
         Args:
-            serve: turns an item into a result; an exception of it is raised by `receive`.
+            serve: turns an item into a result; whatever it raises is raised by `receive`.
+            settle: waits until nothing is under way that should not be cancelled, and lets nothing new start.
             close: called in the loop when nothing runs any more.
         """
         self._serve = serve
+        self._settle = settle
         self._close = close
         self._done: SimpleQueue[tuple[R | None, BaseException | None]] = SimpleQueue()
+        """Outcomes; one with neither result nor error, or with the error of the thread itself, is the last."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="erc-calls", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
         self.n_unreceived = 0
         """Items that were sent and not received yet."""
 
@@ -43,54 +54,85 @@ class Session(Generic[T, R]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Cancels what runs, and waits for the thread to end."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        """Cancels what runs, and waits for the thread to end; raises what the thread failed with, if nothing else."""
+        self._call(self._loop.stop)
         self._thread.join()
+        if error is None and self._failure is not None:
+            raise self._failure
 
     @property
     def n_running(self) -> int:
         """Items that are being served."""
         return self.n_unreceived - self._done.qsize()
 
-    @property
-    def n_arrived(self) -> int:
-        """Results that `receive` gives without waiting."""
-        return self._done.qsize()
-
     def send(self, item: T) -> None:
         """Has an item served."""
         self.n_unreceived += 1
-        self._loop.call_soon_threadsafe(self._start, item)
+        self._call(lambda: self._start(item))
 
-    def receive(self) -> R:
-        """Waits for the next result, in the order in which they arrive; raises what serving raised."""
+    def end(self) -> None:
+        """Waits for nothing but `settle`, in the loop, and cancels the rest; what came by then can be received."""
+        self._call(self._start_ending)
+
+    def receive(self) -> R | None:
+        """Waits for the next result, in the order in which they arrive; raises what serving raised.
+
+        Returns None when no more comes: the session has ended.
+        """
         result, error = self._done.get()
+        if result is None and (error is None or error is self._failure):
+            self._done.put((result, error))  # the last one stays, for whoever asks again
         self.n_unreceived -= 1
         if error is not None:
             raise error
-        return result  # type: ignore[return-value]  # there is one where there is no error
+        return result
+
+    def _call(self, function: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the thread has ended, and `receive` says why
+            self._loop.call_soon_threadsafe(function)
 
     def _start(self, item: T) -> None:
         task = self._loop.create_task(self._finish(item))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _start_ending(self) -> None:
+        if self._ending is None:
+            self._ending = self._loop.create_task(self._end())
+
     async def _finish(self, item: T) -> None:
         try:
             self._done.put((await self._serve(item), None))
-        except Exception as error:
+        except asyncio.CancelledError as error:
+            if self._ending is None:  # nobody here cancelled it: the caller would wait for ever
+                self._done.put((None, error))
+        except BaseException as error:
             self._done.put((None, error))  # raised in the caller's thread
+
+    async def _end(self) -> None:
+        await self._settle()
+        await self._cancel()
+        self._done.put((None, None))
+
+    async def _cancel(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _wind_up(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+            await asyncio.gather(self._ending, return_exceptions=True)
+        await self._cancel()
+        await self._close()
 
     def _run(self) -> None:
         try:
             self._loop.run_forever()
             self._loop.run_until_complete(self._wind_up())
+        except BaseException as error:
+            self._failure = error  # raised in the caller's thread
         finally:
             self._loop.close()
-
-    async def _wind_up(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._close()
+            self._done.put((None, self._failure))

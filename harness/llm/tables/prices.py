@@ -1,6 +1,8 @@
-"""What providers charge, as dated list prices: looked up by the model's name, never guessed.
+"""What providers charge, as dated list prices: looked up by server and the model's name there, never guessed.
 
 A table is a TOML file with one section a model:
+
+server = "api.openai.com"              # who charges this, as runs name it; default: whoever has a model of that name
 
 [models."gpt-4o-mini"]
 aliases = ["gpt-4o-mini-2024-07-18"]   # other names of the same model
@@ -76,18 +78,27 @@ class PriceTable(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     models: dict[str, Price]
+    server: str | None = None
+    """Public name of the server that charges this, as in a back end's identity; None: whoever answers."""
 
-    def find(self, model: str) -> Price | None:
-        """Returns the price of a model by its name, else by an alias."""
+    def find(self, model: str, server: str | None) -> Price | None:
+        """Returns the price of a model at a server by its name, else by an alias."""
+        if self.server not in (None, server):
+            return None
         if model in self.models:
             return self.models[model]
         return next((price for price in self.models.values() if model in price.aliases), None)
 
 
-def find_price(model: str, calls: CallSettings) -> Price | None:
+def find_price(model: str, calls: CallSettings, server: str | None) -> Price | None:
     """Returns what a model costs, as these calls are made; None where no table knows it.
 
     Tables in order: the file of `calls.prices`, that of ERC_PRICES, the one that comes with this package.
+
+    Args:
+        model: name at the server.
+        calls: for the user's table, and whether the batch service is asked.
+        server: public name, as in the back end's identity; None: no server, and only tables for all servers count.
 
     Raises:
         ConfigError: a user's file cannot be read, or a key or value in it is not allowed.
@@ -98,7 +109,7 @@ def find_price(model: str, calls: CallSettings) -> Price | None:
     if os.environ.get("ERC_PRICES"):
         tables.append(read_own(PriceTable, Path(os.environ["ERC_PRICES"]), "ERC_PRICES"))
     for table in (*tables, packaged_prices()):
-        if (price := table.find(model)) is not None:
+        if (price := table.find(model, server)) is not None:
             return price.in_batch() if calls.batch_api else price
     return None
 

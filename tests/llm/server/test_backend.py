@@ -13,6 +13,7 @@ import pytest
 
 from harness.errors import CallsStoppedError, ConfigError, ModelError
 from harness.llm import BACKENDS, CallSettings, Decoding, ModelSettings, Request, build_backend
+from harness.llm.server.address import public_address
 from harness.llm.server.backend import OpenAIBackend
 from harness.prompting import Message, Prompt
 
@@ -25,8 +26,10 @@ def at(url: str | None, **more: Any) -> OpenAIBackend:
 
 
 def said(backend: OpenAIBackend, *requests: Request) -> list[Any]:
-    """Returns responses by number."""
-    return [response for _, response in sorted(backend.answer(iter(requests)), key=lambda pair: pair[0])]
+    """Returns responses by number, and checks that they were kept."""
+    kept: dict[int, Any] = {}
+    assert dict(backend.answer(iter(requests), kept.__setitem__)) == kept
+    return [kept[number] for number in sorted(kept)]
 
 
 def test_it_comes_through_the_registry() -> None:
@@ -35,25 +38,36 @@ def test_it_comes_through_the_registry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "server"),
+    ("url", "public", "address"),
     [
-        (None, "api.openai.com"),
-        ("https://api.openai.com/v1/", "api.openai.com"),
-        ("https://openrouter.ai/api/v1", "openrouter.ai/api"),
-        ("http://localhost:8000/v1", "local"),
-        ("http://127.0.0.1:11434/v1", "local"),
-        ("http://10.1.2.3:8000/v1", "local"),
-        ("http://[::1]:8000/v1", "local"),
-        ("http://gpu-node:8000/v1", "local"),
+        (None, "api.openai.com", "https://api.openai.com/v1"),
+        ("https://API.openai.com:443/v1/", "api.openai.com", "https://api.openai.com/v1"),
+        ("https://openrouter.ai/api/v1", "openrouter.ai/api", "https://openrouter.ai/api/v1"),
+        ("http://llm.example.org:8443/v1", "llm.example.org:8443", "http://llm.example.org:8443/v1"),
+        ("http://localhost:8000/v1", "local", "http://localhost:8000/v1"),
+        ("http://127.0.0.1:11434/v1", "local", "http://127.0.0.1:11434/v1"),
+        ("http://10.1.2.3:8000/v1", "local", "http://10.1.2.3:8000/v1"),
+        ("http://[::1]:8000/v1", "local", "http://[::1]:8000/v1"),
+        ("http://gpu-node:9999/other", "local", "http://gpu-node:9999/other"),
     ],
 )
-def test_identity_names_no_machine(url: str | None, server: str) -> None:
-    assert at(url).identity() == {"backend": "openai", "model": "m", "server": server}
+def test_identity_tells_servers_apart_and_says_what_may_be_published(
+    url: str | None, public: str, address: str
+) -> None:
+    assert at(url).identity() == {"backend": "openai", "model": "m", "server": public, "address": address}
+    assert public_address(url) == public
 
 
 @pytest.mark.parametrize(
     "url",
-    ["http://me:pw-secret@h/v1", "http://h/v1?api-key=pw-secret", "http://pw-secret@h/v1", "h:8000", "ftp://h/v1"],
+    [
+        "http://me:pw-secret@h/v1",
+        "http://h/v1?api-key=pw-secret",
+        "http://pw-secret@h/v1",
+        "h:8000",
+        "ftp://h/v1",
+        "http://h:port/v1",
+    ],
 )
 def test_an_address_that_is_more_or_less_than_one_is_refused(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -373,7 +387,7 @@ def test_requests_are_taken_lazily_and_closing_ends_the_thread(
         return wire.say()
 
     server = loopback(handler)
-    answers = openai_backend(server, concurrency=4).answer(endless())
+    answers = openai_backend(server, concurrency=4).checked(endless())
     for n_received in range(1, 30):
         next(answers)
         time.sleep(0.002)  # a caller slower than the server
@@ -395,7 +409,7 @@ def test_an_interrupt_cancels_what_is_in_flight(
 
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        for _ in openai_backend(loopback(handler), concurrency=4).answer(ask(f"p{i}") for i in range(9)):
+        for _ in openai_backend(loopback(handler), concurrency=4).checked(ask(f"p{i}") for i in range(9)):
             raise KeyboardInterrupt
     assert n_threads() == 0
     assert time.monotonic() - begin < 5
@@ -414,7 +428,7 @@ def test_an_error_of_the_requests_reaches_the_caller_after_what_was_asked(
 
     received = []
     with pytest.raises(LookupError, match="no third"):
-        for _, answer in openai_backend(loopback(handler)).answer(broken()):
+        for _, answer in openai_backend(loopback(handler)).checked(broken()):
             received.append(answer.text)
     assert sorted(received) == ["a", "b"]
 
@@ -432,13 +446,13 @@ def test_requests_are_taken_in_the_callers_thread(
     async def handler(call: Any) -> Any:
         return wire.say()
 
-    assert len(list(openai_backend(loopback(handler), concurrency=3).answer(requests()))) == 20
+    assert len(list(openai_backend(loopback(handler), concurrency=3).checked(requests()))) == 20
     assert threads == {threading.current_thread()}
 
 
 def test_no_requests_call_nobody(openai_backend: Any) -> None:
     backend = openai_backend("http://127.0.0.1:9/v1")
-    assert list(backend.answer(iter(()))) == []
+    assert list(backend.checked(iter(()))) == []
     backend.close()
 
 

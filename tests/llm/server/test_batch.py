@@ -21,6 +21,10 @@ from harness.llm.server.ledger import Ledger
 Ask = Callable[..., Request]
 
 
+class KilledError(BaseException):
+    """As if the process had been killed."""
+
+
 @dataclass
 class FakeBatches:
     """A provider of batches. `outcome` turns a line's body into (status, body), or None where it was not reached."""
@@ -29,6 +33,10 @@ class FakeBatches:
     n_looks: int = 2
     """Looks at a batch before it has ended."""
     ending: str = "completed"
+    is_busy: bool = False
+    n_refused: int = 0
+    loses_answers: bool = False
+    """Whether a batch is made and its maker never told."""
     files: dict[str, bytes] = field(default_factory=dict)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
@@ -38,6 +46,7 @@ class FakeBatches:
         app.router.add_post("/v1/files", self.upload)
         app.router.add_get("/v1/files/{id}/content", self.download)
         app.router.add_post("/v1/batches", self.create)
+        app.router.add_get("/v1/batches", self.list_all)
         app.router.add_get("/v1/batches/{id}", self.look)
         return app
 
@@ -52,12 +61,26 @@ class FakeBatches:
         return web.Response(body=self.files[http.match_info["id"]])
 
     async def create(self, http: web.Request) -> web.Response:
+        if self.is_busy:
+            self.n_refused += 1
+            return web.json_response({"error": {"message": "busy"}}, status=503)
         asked = await http.json()
         assert asked["completion_window"] == "24h"
         name = f"batch-{len(self.batches)}"
         self.batches[name] = {"id": name, "object": "batch", "status": "in_progress", **asked}
         self.looks[name] = 0
+        if self.loses_answers:
+            assert http.transport is not None
+            http.transport.abort()
         return web.json_response(self.batches[name])
+
+    async def list_all(self, http: web.Request) -> web.Response:
+        """Newest first, two at once."""
+        names = list(self.batches)[::-1]
+        after = http.query.get("after")
+        begin = names.index(after) + 1 if after else 0
+        page = [self.batches[name] for name in names[begin : begin + 2]]
+        return web.json_response({"object": "list", "data": page, "has_more": begin + 2 < len(names)})
 
     async def look(self, http: web.Request) -> web.Response:
         batch = self.batches.get(http.match_info["id"])
@@ -116,7 +139,7 @@ def ledger(folder: Path) -> dict[str, Any]:
 
 def test_all_answers_come_from_one_batch_and_it_is_forgotten(batching: Any, ask: Ask, tmp_path: Path) -> None:
     service = FakeBatches(answered)
-    answers = dict(batching(service).answer(ask(f"a\u2028{i}") for i in range(5)))
+    answers = dict(batching(service).checked(ask(f"a\u2028{i}") for i in range(5)))
     assert {n: a.text for n, a in answers.items()} == {n: f"A\u2028{n}" for n in range(5)}
     assert answers[0].n_prompt_tokens == 5
     assert len(service.batches) == 1
@@ -126,7 +149,7 @@ def test_all_answers_come_from_one_batch_and_it_is_forgotten(batching: Any, ask:
 
 def test_equal_requests_are_asked_once_and_forms_apart(batching: Any, ask: Ask) -> None:
     service = FakeBatches(answered)
-    answers = dict(batching(service).answer(iter([ask("a"), ask("b", "plain"), ask("a")])))
+    answers = dict(batching(service).checked(iter([ask("a"), ask("b", "plain"), ask("a")])))
     assert {n: a.text for n, a in answers.items()} == {0: "A", 1: "PLAIN", 2: "A"}
     assert [len(service.asked(name)) for name in service.batches] == [1, 1]
 
@@ -136,23 +159,63 @@ def test_a_repeated_command_finds_its_batch(batching: Any, ask: Ask, tmp_path: P
     backend = batching(service)
     requests = [ask(f"p{i}") for i in range(4)]
 
-    class KilledError(BaseException):
-        pass
-
     def kill(seconds: float) -> None:
         raise KilledError
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
         patch.setattr(module.time, "sleep", kill)
-        list(backend.answer(iter(requests)))
+        list(backend.checked(iter(requests)))
     assert [entry["id"] for entry in ledger(tmp_path).values()] == ["batch-0"]
 
     service.n_looks = 0
-    answers = backend.answer(iter(requests))
+    answers = backend.checked(iter(requests))
     stored = [next(answers)[0] for _ in range(2)]
     answers.close()  # killed between two answers: the batch is still known
     left = [request for number, request in enumerate(requests) if number not in stored]
-    assert sorted(a.text for _, a in backend.answer(iter(left))) == sorted(f"P{n}" for n in {0, 1, 2, 3} - set(stored))
+    assert sorted(a.text for _, a in backend.checked(iter(left))) == sorted(f"P{n}" for n in {0, 1, 2, 3} - set(stored))
+    assert list(service.batches) == ["batch-0"]
+    assert ledger(tmp_path) == {}
+
+
+@pytest.mark.parametrize("how", ["killed", "answer lost"])
+def test_a_batch_whose_maker_never_knew_it_is_found_and_not_paid_for_again(
+    batching: Any, ask: Ask, tmp_path: Path, how: str
+) -> None:
+    service = FakeBatches(answered)
+    backend = batching(service)
+    put = Ledger.put
+
+    def kill(self: Ledger, key: str, entry: dict[str, Any]) -> None:
+        if entry["id"] is not None:
+            raise KilledError
+        put(self, key, entry)
+
+    requests = [ask(f"p{i}") for i in range(4)]
+    with pytest.MonkeyPatch.context() as patch, pytest.raises((KilledError, CallsStoppedError)):
+        if how == "killed":
+            patch.setattr(Ledger, "put", kill)
+        service.loses_answers = how != "killed"
+        list(backend.checked(iter(requests)))
+    assert [entry["id"] for entry in ledger(tmp_path).values()] == [None]
+    assert list(service.batches) == ["batch-0"]
+
+    service.loses_answers = False
+    for name in ("batch-a", "batch-b", "batch-c"):  # of somebody else, made later: the own is on the second page
+        service.batches[name] = {"id": name, "object": "batch", "status": "completed", "metadata": {"mine": "x"}}
+    assert sorted(a.text for _, a in backend.checked(iter(requests[1:]))) == ["P1", "P2", "P3"]
+    assert list(service.batches) == ["batch-0", "batch-a", "batch-b", "batch-c"]
+    assert ledger(tmp_path) == {}
+
+
+def test_a_batch_that_was_only_intended_is_made_once(batching: Any, ask: Ask, tmp_path: Path) -> None:
+    service = FakeBatches(answered, is_busy=True)
+    backend = batching(service)
+    with pytest.raises(CallsStoppedError, match="busy"):
+        list(backend.checked(iter([ask("a")])))
+    assert [entry["id"] for entry in ledger(tmp_path).values()] == [None]
+    assert service.n_refused == 1  # the client does not repeat by itself what may have been done
+    service.is_busy = False
+    assert [a.text for _, a in backend.checked(iter([ask("a")]))] == ["A"]
     assert list(service.batches) == ["batch-0"]
     assert ledger(tmp_path) == {}
 
@@ -160,10 +223,10 @@ def test_a_repeated_command_finds_its_batch(batching: Any, ask: Ask, tmp_path: P
 def test_only_what_is_new_is_asked(batching: Any, ask: Ask) -> None:
     service = FakeBatches(answered)
     backend = batching(service)
-    answers = backend.answer(ask(f"p{i}") for i in range(3))
+    answers = backend.checked(ask(f"p{i}") for i in range(3))
     next(answers)
     answers.close()
-    assert len(dict(backend.answer(ask(f"p{i}") for i in range(5)))) == 5
+    assert len(dict(backend.checked(ask(f"p{i}") for i in range(5)))) == 5
     assert [len(service.asked(name)) for name in service.batches] == [3, 2]
 
 
@@ -174,7 +237,7 @@ def test_items_fail_alone(batching: Any, ask: Ask) -> None:
             return refused("too long, sk-secret-1234")
         return refused("no", code="content_filter") if prompt == "p2" else answered(body)
 
-    answers = dict(batching(FakeBatches(outcome)).answer(ask(f"p{i}") for i in range(4)))
+    answers = dict(batching(FakeBatches(outcome)).checked(ask(f"p{i}") for i in range(4)))
     assert [answers[i].finish for i in range(4)] == ["stop", "error", "filter", "stop"]
     assert answers[1].error == "HTTP 400: too long, [secret]"
 
@@ -187,7 +250,7 @@ def test_a_refused_field_is_left_away_in_a_second_batch(batching: Any, ask: Ask,
 
     service = FakeBatches(outcome)
     request = [ask(f"p{i}", decoding=Decoding(max_new_tokens=9)) for i in range(3)]
-    assert {a.text for _, a in batching(service).answer(iter(request))} == {"P0", "P1", "P2"}
+    assert {a.text for _, a in batching(service).checked(iter(request))} == {"P0", "P1", "P2"}
     assert [len(service.asked(name)) for name in service.batches] == [3, 3]
     assert service.asked("batch-1")[0]["max_completion_tokens"] == 9
     assert ledger(tmp_path) == {}
@@ -205,7 +268,7 @@ def test_what_was_not_reached_stops_the_command_after_the_rest(
     service = FakeBatches(outcome, ending="expired" if late == "expired" else "completed")
     received = []
     with pytest.raises(CallsStoppedError, match="repeat the command to ask what is left"):
-        for number, _ in batching(service).answer(ask(f"p{i}") for i in range(4)):
+        for number, _ in batching(service).checked(ask(f"p{i}") for i in range(4)):
             received.append(number)
     assert sorted(received) == [0, 1, 3]
     assert ledger(tmp_path) == {}  # so that the repeated command asks it anew
@@ -213,35 +276,35 @@ def test_what_was_not_reached_stops_the_command_after_the_rest(
 
 def test_a_batch_that_is_refused_as_a_whole_says_why(batching: Any, ask: Ask, tmp_path: Path) -> None:
     with pytest.raises(CallsStoppedError, match="failed token_limit_exceeded: too many tokens enqueued"):
-        list(batching(FakeBatches(answered, ending="failed")).answer(iter([ask("a")])))
+        list(batching(FakeBatches(answered, ending="failed")).checked(iter([ask("a")])))
     assert ledger(tmp_path) == {}
 
 
 def test_a_batch_that_is_gone_is_forgotten(batching: Any, ask: Ask, tmp_path: Path) -> None:
     service = FakeBatches(answered)
     backend = batching(service)
-    next(answers := backend.answer(iter([ask("a"), ask("b")])))
+    next(answers := backend.checked(iter([ask("a"), ask("b")])))
     answers.close()
     service.batches.clear()
     with pytest.raises(CallsStoppedError, match="no such batch"):
-        list(backend.answer(iter([ask("a"), ask("b")])))
-    assert len(list(backend.answer(iter([ask("a"), ask("b")])))) == 2
+        list(backend.checked(iter([ask("a"), ask("b")])))
+    assert len(list(backend.checked(iter([ask("a"), ask("b")])))) == 2
 
 
 def test_an_unknown_model_is_told(batching: Any, ask: Ask) -> None:
     with pytest.raises(ModelError, match="does not know model 'm'"):
-        list(batching(FakeBatches(lambda _: refused("nope", 404, code="model_not_found"))).answer(iter([ask("a")])))
+        list(batching(FakeBatches(lambda _: refused("nope", 404, code="model_not_found"))).checked(iter([ask("a")])))
 
 
 def test_long_lists_make_several_batches(batching: Any, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_LINES", 2)
     service = FakeBatches(answered)
-    assert len(dict(batching(service).answer(ask(f"p{i}") for i in range(5)))) == 5
+    assert len(dict(batching(service).checked(ask(f"p{i}") for i in range(5)))) == 5
     assert [len(service.asked(name)) for name in service.batches] == [2, 2, 1]
     monkeypatch.setattr(module, "_MOST_LINES", 100)
     monkeypatch.setattr(module, "_MOST_BYTES", 700)
     service = FakeBatches(answered)
-    assert len(dict(batching(service).answer(ask(f"p{i}") for i in range(5)))) == 5
+    assert len(dict(batching(service).checked(ask(f"p{i}") for i in range(5)))) == 5
     sizes = [len(service.files[batch["input_file_id"]]) for batch in service.batches.values()]
     assert len(sizes) > 1
     assert max(sizes) <= 700
@@ -250,7 +313,7 @@ def test_long_lists_make_several_batches(batching: Any, ask: Ask, monkeypatch: p
 def test_a_corrupt_ledger_is_named(batching: Any, ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "batches.json").write_text("{")
     with pytest.raises(StoreError, match="batches.json"):
-        list(batching(FakeBatches(answered)).answer(iter([ask("a")])))
+        list(batching(FakeBatches(answered)).checked(iter([ask("a")])))
 
 
 def test_two_commands_at_once_lose_no_batch(tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ N_TOKENS = 12
 UTTERANCES = [f"A: Well, that is the way it goes, number {i}.\nB: Is it? Oh no!" for i in range(8)]
 
 
+def ignore(number: int, response: object) -> None:
+    """Keeps nothing."""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
@@ -98,7 +102,7 @@ def generate(direct: Any, request: Request) -> tuple[int, list[int]]:
 def test_texts_equal_those_of_the_model_itself(url: str, folder: Path, direct: Any, form: str) -> None:
     backend = OpenAIBackend(ModelSettings("openai", str(folder), base_url=url), CallSettings(concurrency=4))
     asked = requests(form)
-    answers = dict(backend.answer(iter(asked)))
+    answers = dict(backend.answer(iter(asked), ignore))
     for number, request in enumerate(asked):
         answer = answers[number]
         n_prompt, tokens = generate(direct, request)
@@ -113,14 +117,14 @@ def test_what_the_server_ignores_is_noticed(url: str, folder: Path) -> None:
     backend = OpenAIBackend(ModelSettings("openai", str(folder), base_url=url), CallSettings())
     constrained = [Request(r.prompt, r.choices, decoding=Decoding(200), constrained=True) for r in requests("chat")]
     with pytest.raises(ModelError, match="leave -P constrained=true away"):
-        list(backend.answer(iter(constrained)))
+        list(backend.answer(iter(constrained), ignore))
     with pytest.raises(ModelError, match="-P answers=generate"):
-        list(backend.answer(iter(requests("plain", mode="choice"))))
+        list(backend.answer(iter(requests("plain", mode="choice")), ignore))
 
 
 def test_another_model_than_the_served_one_is_told(url: str) -> None:
     backend = OpenAIBackend(ModelSettings("openai", "other", base_url=url), CallSettings())
-    [(_, answer)] = backend.answer(iter(requests("chat")[:1]))
+    [(_, answer)] = backend.answer(iter(requests("chat")[:1]), ignore)
     assert answer.finish == "error"
     assert "other" in answer.error
 
@@ -167,7 +171,7 @@ def test_choice_likelihoods_equal_those_of_the_model_itself(
     app.router.add_post("/v1/completions", complete)
     backend = OpenAIBackend(ModelSettings("openai", "tiny", base_url=open_app(app)), CallSettings())
     asked = requests("plain", mode="choice", with_premise=True)
-    for number, answer in backend.answer(iter(asked)):
+    for number, answer in backend.answer(iter(asked), ignore):
         prompt, choices = asked[number].prompt, asked[number].choices
         expected = [score(direct, prompt.text, prompt.continuation(choice)) for choice in choices]
         assert answer.choice_logprobs == pytest.approx([s for s, _ in expected], abs=1e-4)
