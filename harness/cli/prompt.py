@@ -78,6 +78,8 @@ def ready_predictor(
     from harness.predictors.prompted import PromptedPredictor
     from harness.schema.run import Job
 
+    if split not in ("dev", "test"):
+        raise ConfigError(f"--split {split!r}: expected dev or test; exemplars come from train")
     load_plugins(tuple(plugin or ()))
     settings = Settings(find_layout(None).root, find_data_dir(data_dir))
     run = prepare(Job(name, parse_params(param or ()), dataset, split, seed), settings)

@@ -74,9 +74,9 @@ def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutc
             with locked(run.folder / LOCK), redirect_stdout(sys.stderr):
                 _finish_swap(run.folder)
                 if settings.rerun and _is_sealed(run.folder):
-                    _make_again(run, settings, report)
+                    detail = _make_again(run, settings, report)
                 elif not _is_sealed(run.folder):  # else another process has sealed it meanwhile
-                    _make(run, settings, run.folder, report)
+                    detail = _make(run, settings, run.folder, report)
                 _remove_traces(run.folder)
     except CallsStoppedError as error:
         status, detail = "incomplete", str(error)
@@ -93,8 +93,8 @@ def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutc
     )  # fmt: skip
 
 
-def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) -> None:
-    """Does what the log in a folder does not have yet, then seals there."""
+def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) -> str:
+    """Does what the log in a folder does not have yet, then seals there; returns what the predictor remarks."""
     split = run.split
     dialogues = [d for d in split.dialogues if d.labelled()]
     predictor = build_predictor(run.spec, run.params, run.job.seed)
@@ -116,17 +116,19 @@ def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) ->
                 report(Progress("predict", len(log.content.predictions), len(dialogues)))
         report(Progress("predict", len(dialogues), len(dialogues)))
         _seal(run, folder, log, predictor.facts())
+        return predictor.remark()
     finally:
         log.close()
         predictor.close()
 
 
-def _make_again(run: PreparedRun, settings: Settings, report: Report) -> None:
-    """Makes a sealed run once more beside itself, and takes its place only when it is whole."""
+def _make_again(run: PreparedRun, settings: Settings, report: Report) -> str:
+    """Makes a sealed run once more beside itself, and takes its place only when it is whole; returns as `_make`."""
     folder = run.folder.with_name(f"{run.folder.name}{AGAIN}")
     folder.mkdir(exist_ok=True)
-    _make(run, settings, folder, report)
+    remark = _make(run, settings, folder, report)
     _finish_swap(run.folder)
+    return remark
 
 
 def _finish_swap(folder: Path) -> None:

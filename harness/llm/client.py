@@ -67,7 +67,7 @@ class Client:
         self._cache = cache or ResponseCache(calls.cache or default_path())
         self._identity = dict(backend.identity())
         self._model = str(self._identity.get("model", ""))
-        self._price = price or find_price(self._model, calls)
+        self._price = price or find_price(self._model, calls, _text(self._identity.get("server")))
         self._budget = calls.budget or Budget()
         self._works = False
         if self._price is None and self._budget.max_cost is not None:
@@ -251,6 +251,10 @@ class Client:
 def _each(replies: Iterator[tuple[int, Response]]) -> Generator[tuple[int, Response]]:
     """Yields from an iterator, so that it can be closed whether it is a generator or not."""
     yield from replies
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _longest_answer(request: Request) -> int:

@@ -1,7 +1,9 @@
-"""Failures before the first success: of the items, or of the model? All alike, they are no answers."""
+"""Failures before the first success: of the items, or of the model? Many are the model's, and then no answers."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Generator
 from contextlib import closing
 
@@ -9,28 +11,34 @@ from harness.errors import ModelError
 from harness.llm.answer import Arrival
 
 N_ALIKE = 16
-"""Failures in a row, all with one message, before any success: then the model is at fault and not the items."""
+"""Failures in a row, all alike, before any success: enough to stop at once."""
+
+_DIGITS = re.compile(r"\d+")
 
 
 def doubt_failures(arrivals: Generator[Arrival], model: str) -> Generator[Arrival]:
-    """Yields what arrives, but holds failures back until one call has succeeded or two have failed differently.
+    """Yields what arrives, but holds failures back until one call has succeeded.
+
+    A few that fail alone may have come last, after a resumption; `N_ALIKE` without any success may not.
 
     Raises:
-        ModelError: the first `N_ALIKE` calls have all failed alike; none of them is yielded.
+        ModelError: the first `N_ALIKE` calls have failed alike but for numbers, or so many in all and none succeeded.
     """
-    doubtful: list[Arrival] = []
-    trusted = False
+    failed: list[Arrival] = []
     with closing(arrivals):
         for arrival in arrivals:
-            doubtful.append(arrival)
-            errors = {held.response.error for held in doubtful}
-            trusted = trusted or arrival.response.finish != "error" or len(errors) > 1
-            if trusted:
-                yield from doubtful
-                doubtful.clear()
-            elif len(doubtful) == N_ALIKE:
-                raise ModelError(
-                    f"the first {N_ALIKE} calls of {model!r} all failed alike: {errors.pop()}; nothing was kept: mend "
-                    "that and repeat the command"
-                )
-        yield from doubtful
+            if arrival.response.finish != "error":
+                yield from failed
+                yield arrival
+                yield from arrivals
+                return
+            failed.append(arrival)
+            if len(failed) == N_ALIKE and len({_DIGITS.sub("#", held.response.error) for held in failed}) == 1:
+                break
+        if len(failed) >= N_ALIKE:
+            often, n_often = Counter(held.response.error for held in failed).most_common(1)[0]
+            raise ModelError(
+                f"the first {len(failed)} calls of {model!r} all failed, {n_often} of them with: {often}; nothing was "
+                "kept: mend that and repeat the command"
+            )
+        yield from failed

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from harness.errors import ConfigError, UnknownNameError
 from harness.predictors.predictor import Predictor, PredictorSpec
@@ -86,7 +87,9 @@ def _checked(spec: PredictorSpec, keyword: inspect.Parameter, value: object) -> 
     where = f"parameter {keyword.name!r} of {spec.name!r}"
     unwritable = ConfigError(f"{where}: JSON cannot hold a value of type {expected}; use numbers, str, list or dict")
     if not _is_json(value):
-        raise ConfigError(f"{where}: got {value!r}, expected {expected}, and a value that JSON can hold")
+        raise ConfigError(
+            f"{where}: got {value!r}, expected {_in_words(keyword.annotation)}, and a value that JSON can hold"
+        )
     try:
         adapter: TypeAdapter[object] = TypeAdapter(keyword.annotation)
     except PydanticUserError as error:
@@ -99,7 +102,24 @@ def _checked(spec: PredictorSpec, keyword: inspect.Parameter, value: object) -> 
         if not _is_json(checked):
             raise unwritable
         return checked
-    raise ConfigError(f"{where}: got {value!r}, expected {expected}")
+    raise ConfigError(f"{where}: got {value!r}, expected {_in_words(keyword.annotation)}")
+
+
+def _in_words(annotation: Any) -> str:
+    """Returns what a value may be, as one would type it."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return "one of " + ", ".join(map(repr, arguments))
+    if origin in (list, tuple, Sequence):
+        items = "[1, 2]" if {int, float} & set(arguments) else '["a", "b"]'
+        return f"a JSON list such as {items!r}"
+    if origin in (dict, Mapping):
+        return 'a JSON object such as \'{"a": "b"}\''
+    if origin in (Union, UnionType):
+        return " or ".join(_in_words(argument) for argument in arguments)
+    return {type(None): "none", float: "a number", int: "a whole number", bool: "true or false", str: "text"}.get(
+        annotation, inspect.formatannotation(annotation)
+    )
 
 
 def readings(value: object) -> list[object]:

@@ -52,6 +52,10 @@ class Predictor:
     def use(self, calls: CallSettings) -> None:
         """Takes how calls to language models are to be made in this session, before anything else. Default: nothing."""
 
+    def remark(self) -> str:
+        """Returns what the user should know once the run is done, in one line. Default: nothing."""
+        return ""
+
     def close(self) -> None:
         """Lets go of what was loaded or opened; called at the end of a run. Default: nothing."""
 

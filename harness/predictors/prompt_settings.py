@@ -4,14 +4,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 from harness.errors import ConfigError
 from harness.llm import Decoding, ModelSettings, Request
 from harness.llm.backend import Dtype, Quantization
 from harness.llm.reading.choices import Normalisation
+from harness.llm.server.address import public_address
 from harness.llm.weights import content_name, find_folder
 from harness.prompting import Prompt
 from harness.prompting.label_names import LabelNames, Naming
@@ -95,6 +96,8 @@ class PromptSettings:
                 f"max_new_tokens {self.max_new_tokens!r}, n_beams {self.n_beams!r}, temperature {self.temperature!r}: "
                 "expected at least 1, 1 and 0"
             )
+        if self.n_beams > 1 and self.temperature > 0:
+            raise ConfigError(f"n_beams {self.n_beams!r} with temperature {self.temperature!r}: beams are not sampled")
         if self.answers == "choice" and (self.temperature or self.n_beams > 1 or self.constrained):
             raise ConfigError("answers=choice writes nothing: leave out temperature, n_beams and constrained")
 
@@ -164,8 +167,8 @@ def identify(params: Mapping[str, Any]) -> dict[str, Any]:
         from harness.llm.lm_eval.loading import public_arguments
 
         named["model_args"] = public_arguments(named["model_args"])
-    if isinstance(named.get("base_url"), str):
-        named["base_url"] = _public_address(named["base_url"])
+    if isinstance(url := named.get("base_url"), str) and "://" in url:
+        named["base_url"] = _public_address(url)
     return named
 
 
@@ -196,7 +199,6 @@ def _find_known(name: str) -> "NamedModel | None":
 
 
 def _public_address(base_url: str) -> str:
-    """Returns host and path of a server; 'local' for this machine, whose port changes from day to day."""
-    parts = urlsplit(base_url)
-    host = parts.hostname or base_url
-    return "local" if host in ("localhost", "127.0.0.1", "::1") else f"{host}{parts.path.rstrip('/')}"
+    """Returns the public name of a server; a private one is told from others by a hash of its address."""
+    name = public_address(base_url)
+    return f"{name}@{sha256(base_url.rstrip('/').encode()).hexdigest()[:8]}" if name == "local" else name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -67,6 +67,7 @@ class PromptedPredictor(PromptSettings, Predictor):
         super().__post_init__()
         self._calls = CallSettings()
         self._named: dict[LabelSet, LabelNames] = {}
+        self._errors: Counter[str] = Counter()
         with suppress(MissingDependencyError):  # who only looks at stored runs needs no model; told at the first call
             self._backend  # noqa: B018  settings that the back end cannot take are told now
 
@@ -79,6 +80,13 @@ class PromptedPredictor(PromptSettings, Predictor):
         self.__dict__.pop("client", None)
         self._calls = calls
 
+    def remark(self) -> str:
+        """Returns how many calls failed, and why most of them did: said, not stored, for it may quote a prompt."""
+        if not self._errors:
+            return ""
+        (often, n_often), n = self._errors.most_common(1)[0], self._errors.total()
+        return f"{n} call{'s' if n > 1 else ''} failed, {n_often} with: {often}; add --rerun to ask those again"
+
     def close(self) -> None:
         """Lets go of the model and of the store."""
         if "client" in self.__dict__:
@@ -87,6 +95,7 @@ class PromptedPredictor(PromptSettings, Predictor):
     def predict_batch(self, dialogues: Sequence[DialogueView]) -> Iterator[list[Prediction]]:
         """Yields the predictions of each view as soon as its answers are there."""
         asked: deque[Question] = deque()
+        self._check_videos(dialogues)
 
         def requests() -> Iterator[Request]:
             for question in self.questions(dialogues):
@@ -190,7 +199,14 @@ class PromptedPredictor(PromptSettings, Predictor):
 
     @cached_property
     def _template(self) -> Template:
-        return load_template(self.template_for(self.family))
+        template = load_template(self.template_for(self.family))
+        if "target" not in template.shows:
+            raise ConfigError(f"template {template.name!r} never uses 'target': every utterance would be asked alike")
+        for part, is_wanted in {"future": self.context == "full", "video": self.video is not None}.items():
+            if is_wanted and part not in template.shows:
+                setting = "context=full" if part == "future" else "video"
+                raise ConfigError(f"template {template.name!r} has no place for {part!r}: leave out {setting}")
+        return template
 
     @cached_property
     def _form(self) -> Form:
@@ -201,6 +217,12 @@ class PromptedPredictor(PromptSettings, Predictor):
     @cached_property
     def _videos(self) -> dict[str, str]:
         return read_descriptions(Path(self.video)) if self.video else {}
+
+    def _check_videos(self, dialogues: Sequence[DialogueView]) -> None:
+        """Checks that descriptions, if there are any, are of these dialogues."""
+        if self.video and not any(u.id in self._videos for view in dialogues for u in view.utterances):
+            some = next(iter(self._videos), "")
+            raise ConfigError(f"video {self.video!r} describes no utterance of this split; its ids are like {some!r}")
 
     def _count_tokens(self, text: str) -> int:
         count, start = self.count_tokens(text), self.count_tokens("")  # each text alone would have its own start token
@@ -216,6 +238,8 @@ class PromptedPredictor(PromptSettings, Predictor):
     def _read(self, answer: Answer, question: Question) -> Prediction:
         """Returns the prediction that an answer means."""
         response, names = answer.response, question.names
+        if response.finish == "error":
+            self._errors[response.error] += 1
         if self.answers == "choice":
             reading, scores = pick_choice(response, names, self.normalisation)
         else:

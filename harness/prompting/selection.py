@@ -127,11 +127,12 @@ def _pools(candidates: Sequence[_Candidate], train: Split, plan: ExemplarPlan) -
         return [np.arange(len(candidates))]
     labels = np.array([candidate.label for candidate in candidates])
     pools = [np.flatnonzero(labels == label) for label in train.label_set.labels]
-    for label, pool in zip(train.label_set.labels, pools, strict=True):
-        if len(pool) < plan.n:
-            raise ConfigError(
-                f"exemplars: n={plan.n} of each label; {train.dataset}, split train, has {len(pool)} of {label!r}"
-            )
+    fewest, rarest = min(zip(map(len, pools), train.label_set.labels, strict=True), key=lambda found: found[0])
+    if fewest < plan.n:
+        raise ConfigError(
+            f"exemplars: n={plan.n} of each label; {train.dataset}, split train, has {fewest} of {rarest!r}: ask for "
+            "no more, or for exemplars of any label with -P per_class=false"
+        )
     return pools
 
 

@@ -60,6 +60,15 @@ class Template:
         """SHA-256 of the source, 64 hex digits."""
         return hashlib.sha256(self.source.encode()).hexdigest()
 
+    @property
+    def shows(self) -> frozenset[str]:
+        """What of a scene the template has a place for: variables it uses, and 'video'."""
+        from jinja2 import meta, nodes
+
+        tree = _environment().parse(self.source)
+        video = any(node.attr == "video" for node in tree.find_all(nodes.Getattr))
+        return frozenset(meta.find_undeclared_variables(tree).intersection(VARIABLES) | ({"video"} if video else set()))
+
     def render(
         self,
         form: Form,

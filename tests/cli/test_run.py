@@ -72,7 +72,7 @@ def test_parameters_reach_the_predictor_and_the_row_label(cli: Cli, plugin: Path
         (("run", "majority"), "no dataset given"),
         (("run", "--dataset", "toy"), "no predictor given"),
         (("run", "tfidf-svm", "--dataset", "toy", "-P", "historie=2"), "history"),
-        (("run", "tfidf-svm", "--dataset", "toy", "-P", "history=two"), "expected int"),
+        (("run", "tfidf-svm", "--dataset", "toy", "-P", "history=two"), "expected a whole number"),
         (("run", "majority", "--dataset", "toy", "-P", "x"), "expected key=value"),
         (("run", "majority", "--dataset", "toy", "--split", "valid"), "expected dev or test"),
         (("run", "--board", "toy"), "unknown board 'toy'"),

@@ -162,7 +162,7 @@ def test_many_first_calls_that_fail_alike_are_no_answers(cache: ResponseCache) -
     broken = Echo(width=4, reply=lambda r: Response("error", error="no model called m"))
     taken: list[Answer] = []
     with pytest.raises(
-        ModelError, match="first 16 calls of 'echo' all failed alike: no model called m; nothing was kept"
+        ModelError, match="first 16 calls of 'echo' all failed, 16 of them with: no model called m; nothing was"
     ):
         taken.extend(Client(broken, CallSettings(), cache).answer(ask_all(40)))
     assert not taken
@@ -176,8 +176,21 @@ def test_failures_of_items_are_handed_on_once_one_succeeds_or_they_differ(cache:
 
     finishes = [a.response.finish for a in Client(Echo(reply=often), CallSettings(), cache).answer(ask_all(40))]
     assert (len(finishes), finishes.count("stop")) == (40, 1)
-    differing = Echo(reply=lambda r: Response("error", error=r.prompt.text))
-    assert len(list(Client(differing, CallSettings(), cache).answer(ask_all(40, first=100)))) == 40
+    few = Echo(reply=lambda r: Response("error", error=r.prompt.text))
+    assert len(list(Client(few, CallSettings(), cache).answer(ask_all(15, first=100)))) == 15
+
+
+def test_failures_that_differ_by_numbers_only_are_alike(cache: ResponseCache) -> None:
+    long = Echo(reply=lambda r: Response("error", error=f"{r.prompt.text.split()[1]} tokens: the model reads 64"))
+    with pytest.raises(ModelError, match="first 16 calls"):
+        list(Client(long, CallSettings(), cache).answer(ask_all(40)))
+    assert len(long.asked) == 16
+
+
+def test_many_failures_of_every_kind_and_no_success_are_no_answers(cache: ResponseCache) -> None:
+    odd = Echo(reply=lambda r: Response("error", error="a" * int(r.prompt.text.split()[1])))
+    with pytest.raises(ModelError, match="first 40 calls of 'echo' all failed, 1 of them with"):
+        list(Client(odd, CallSettings(), cache).answer(ask_all(40)))
 
 
 def test_when_the_back_end_fails_what_arrived_is_stored(cache: ResponseCache) -> None:

@@ -81,7 +81,7 @@ def test_parameters_need_defaults_and_annotations_and_good_values() -> None:
     assert failures(WithoutDefault) == ["parameters"]
     result = outcome(Tuned, params={"size": "x"})
     assert list(result) == ["parameters"]
-    assert result["parameters"].detail == "ConfigError: parameter 'size' of 'lab/x': got 'x', expected int"
+    assert result["parameters"].detail == "ConfigError: parameter 'size' of 'lab/x': got 'x', expected a whole number"
     assert failures(Tuned, params={"size": "5"}) == []
 
 

@@ -6,6 +6,7 @@ The model is a stand-in that answers by rule, so that every answer is known; rea
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -240,16 +241,39 @@ def test_runs_are_named_by_what_a_folder_holds(by_rule: None, tmp_path: Path) ->
     assert PromptedPredictor.identify({"model": str(tmp_path / "two" / "tiny")})["model"] != names[0]
 
 
-@pytest.mark.parametrize(
-    ("address", "public"),
-    [
-        ("http://127.0.0.1:8000/v1", "local"),
-        ("http://localhost:11434/v1", "local"),
-        ("https://api.example.org/v1/", "api.example.org/v1"),
-    ],
-)
-def test_runs_name_servers_by_their_public_name(address: str, public: str, predictors: None) -> None:
-    assert PromptedPredictor.identify({"base_url": address}) == {"base_url": public}
+def test_runs_name_servers_by_their_public_name(predictors: None) -> None:
+    assert PromptedPredictor.identify({"base_url": "https://api.example.org/v1/"}) == {"base_url": "api.example.org"}
+
+
+def test_private_servers_are_told_apart_and_not_named(predictors: None) -> None:
+    addresses = ("http://127.0.0.1:8000/v1", "http://127.0.0.1:8001/v1", "http://gpu2:8000/v1", "http://10.0.0.5/v1")
+    names = [PromptedPredictor.identify({"base_url": address})["base_url"] for address in addresses]
+    assert len(set(names)) == 4
+    assert all(re.fullmatch("local@[0-9a-f]{8}", name) for name in names)
+    assert [PromptedPredictor.identify({"base_url": name})["base_url"] for name in names] == names
+
+
+def test_few_failures_are_remarked_with_their_reason_and_not_stored(
+    run_it: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = ByRule._respond
+
+    def fail_sometimes(self: ByRule, request: Request) -> Response:
+        return Response("error", error="HTTP 400: boo") if "number 1-" in request.prompt.text else answer(self, request)
+
+    monkeypatch.setattr(ByRule, "_respond", fail_sometimes)
+    outcome = run_it(window=0)
+    n = sealed(outcome).manifest.statuses["failed"]
+    assert n > 1
+    assert outcome.detail == f"{n} calls failed, {n} with: HTTP 400: boo; add --rerun to ask those again"
+    assert b"boo" not in b"".join(path.read_bytes() for path in Path(outcome.path).iterdir())
+
+
+def test_a_run_in_which_every_call_fails_is_not_sealed(run_it: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ByRule, "_respond", lambda self, request: Response("error", error="too long"))
+    outcome = run_it()
+    assert (outcome.status, "too long; nothing was kept" in outcome.detail) == ("failed", True)
+    assert not (Path(outcome.path) / "manifest.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -262,6 +286,8 @@ def test_runs_name_servers_by_their_public_name(address: str, public: str, predi
         ({"backend": "gguf"}, "unknown back end 'gguf'"),
         ({"label_names": {"joy": "joy"}}, "label_names"),
         ({"template": "zero-shot/v99"}, "zero-shot/v99"),
+        ({"n_beams": 2, "temperature": 0.5}, "beams are not sampled"),
+        ({"context": "full", "template": "dialogue-llm/v1"}, "has no place for 'future': leave out context=full"),
     ],
 )
 def test_settings_that_cannot_work_are_told_before_anybody_is_asked(
@@ -289,6 +315,19 @@ def test_parameters_can_be_given_as_words(by_rule: None) -> None:
     given = {"window": "none", "label_names": json.dumps({"a": "b"}), "temperature": "0.5", "constrained": "true"}
     resolved = resolve_params(spec, {**GIVEN, **given})
     assert (resolved["window"], resolved["label_names"], resolved["constrained"]) == (None, {"a": "b"}, True)
+
+
+def test_descriptions_of_another_split_are_refused(run_it: Any, tmp_path: Path) -> None:
+    file = tmp_path / "video.jsonl"
+    file.write_text(json.dumps({"utterance_id": "nope", "description": "a raised eyebrow"}) + "\n")
+    outcome = run_it(video=str(file))
+    assert (outcome.status, "ids are like 'nope'" in outcome.detail) == ("failed", True)
+
+
+def test_a_template_that_never_shows_its_target_is_refused(by_rule: None, toy: Any, tmp_path: Path) -> None:
+    (tmp_path / "my.j2").write_text('{{ role("user") }}{{ labels }}')
+    with pytest.raises(ConfigError, match="never uses 'target'"):
+        build(template=str(tmp_path / "my.j2")).find_question(toy("test"), next(iter(toy("test").gold)))
 
 
 def test_video_descriptions_reach_the_prompt_and_the_card(by_rule: None, toy: Any, tmp_path: Path) -> None:
