@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -72,8 +72,7 @@ def ready_predictor(
         HarnessError: as `harness.evaluation.jobs.prepare`.
     """
     from harness.cli.run import parse_params
-    from harness.evaluation.jobs import Settings, prepare
-    from harness.predictors.build import build_predictor
+    from harness.evaluation.jobs import Settings, learned_predictor, prepare
     from harness.predictors.plugins import load_plugins
     from harness.predictors.prompted import PromptedPredictor
     from harness.schema.run import Job
@@ -83,9 +82,6 @@ def ready_predictor(
     load_plugins(tuple(plugin or ()))
     settings = Settings(find_layout(None).root, find_data_dir(data_dir))
     run = prepare(Job(name, parse_params(param or ()), dataset, split, seed), settings)
-    predictor = build_predictor(run.spec, run.params, seed)
-    if not isinstance(predictor, PromptedPredictor):
+    if not issubclass(run.spec.build, PromptedPredictor):
         raise ConfigError(f"predictor {name!r} sends no prompts; give one of family 'llm', such as 'zero-shot'")
-    if type(predictor).fit is not PromptedPredictor.fit:
-        predictor.fit(run.dataset.split("train"), run.dataset.split("dev"))
-    return predictor, run.split
+    return cast("PromptedPredictor", learned_predictor(run, settings.calls)), run.split

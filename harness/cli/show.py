@@ -71,7 +71,7 @@ def show(
             f"{numbers.percent(bound.right)} if all of that were right{as_neutral}"
         )
     if usage is not None:
-        print_text(_describe(usage))
+        print_text(_describe(usage, manifest.predictor.facts.get("model", {}).get("backend") == "transformers"))
     print_text("")
     print_text("scores in percent; Brier score and NLL (nats) as they are")
     print_table(
@@ -86,8 +86,8 @@ def show(
     )
 
 
-def _describe(usage: RunUsage) -> str:
-    """Returns what a run with a language model took, in two lines."""
+def _describe(usage: RunUsage, is_local: bool) -> str:
+    """Returns what a run with a language model took, in two lines; what runs on one's own machine has no price."""
     unknown = f" and {usage.n_usd_unknown} answers of unknown price" if usage.n_usd_unknown else ""
     untold = f" (not told for {usage.n_tokens_unknown})" if usage.n_tokens_unknown else ""
     latency = "" if usage.median_seconds is None else f", median latency {usage.median_seconds:.3g} s"
@@ -95,5 +95,5 @@ def _describe(usage: RunUsage) -> str:
     return (
         f"{usage.n_answers} different answers, {usage.n_cached} of them stored before; {usage.n_attempts} calls, "
         f"{usage.n_prompt_tokens} prompt and {usage.n_completion_tokens} completion tokens{untold}, "
-        f"{usage.usd:.4f} US dollars{unknown}{latency}\nread by rule: {rules}"
+        f"{'no price' if is_local else f'{usage.usd:.4f} US dollars{unknown}'}{latency}\nread by rule: {rules}"
     )

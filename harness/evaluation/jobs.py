@@ -113,6 +113,15 @@ def _check_buildable(spec: PredictorSpec, params: dict[str, Any], seed: int, dat
         raise ConfigError(f"predictor {spec.name!r} learns, but dataset {dataset.name!r} has no {missing[0]} split")
 
 
+def learned_predictor(run: PreparedRun, calls: CallSettings) -> Predictor:
+    """Returns the predictor of a run as it is when it predicts, outside of any run: nothing is written."""
+    predictor = build_predictor(run.spec, run.params, run.job.seed)
+    predictor.use(calls)
+    if type(predictor).fit is not Predictor.fit:
+        predictor.fit(run.dataset.split("train"), run.dataset.split("dev"))
+    return predictor
+
+
 def plan(jobs: Iterable[Job], settings: Settings) -> list[PreparedRun]:
     """Returns the runs behind some jobs, each once; a deterministic predictor keeps the first of its seeds only.
 

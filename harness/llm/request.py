@@ -71,14 +71,6 @@ class Response:
 
 
 def guess_tokens(text: str) -> int:
-    """Returns about how many tokens a text has where there is no tokenizer: a quarter of its UTF-8 bytes, rounded up.
-
-    About right for English. Source: OpenAI's help page on counting tokens.
-    """
-    return -(-len(text.encode(errors="replace")) // 4)
-
-
-def guess_tokens(text: str) -> int:
     """Returns about how many tokens a text is, where nobody can count them: one for four bytes of UTF-8, rounded up.
 
     Source: OpenAI, help page "What are tokens and how to count them": a token is about four characters of English.

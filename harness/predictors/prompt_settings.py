@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -89,6 +90,8 @@ class PromptSettings:
     def __post_init__(self) -> None:
         if not self.model:
             raise ConfigError("no model given; add -P model=FOLDER, or -P model=NAME (see: erc-harness list models)")
+        if self.backend == LOCAL:
+            _check_spelling(self.model)
         if self.window is not None and self.window < 0:
             raise ConfigError(f"window {self.window!r}: expected a number of utterances from 0 up, or none")
         if self.max_new_tokens < 1 or self.n_beams < 1 or self.temperature < 0:
@@ -181,6 +184,16 @@ def _name_of(key: str, value: str) -> str:
     if folder is not None:
         return content_name(folder)
     return content_name(Path(value)) if Path(value).expanduser().exists() else value
+
+
+def _check_spelling(model: str) -> None:
+    """Raises ConfigError for what looks like a named model, is none, and is no folder either."""
+    from harness.llm.tables.models import named_models
+
+    if "/" not in model and _find_known(model) is None and find_folder(model) is None:
+        close = get_close_matches(model, named_models(), n=3, cutoff=0.8)
+        if close:
+            raise ConfigError(f"model {model!r} is no folder; did you mean {' or '.join(map(repr, close))}?")
 
 
 def _find_known(name: str) -> "NamedModel | None":

@@ -286,6 +286,7 @@ def test_a_run_in_which_every_call_fails_is_not_sealed(run_it: Any, monkeypatch:
         ({"backend": "gguf"}, "unknown back end 'gguf'"),
         ({"label_names": {"joy": "joy"}}, "label_names"),
         ({"template": "zero-shot/v99"}, "zero-shot/v99"),
+        ({"backend": "transformers", "model": "qwen2.5-7b-instuct"}, "did you mean 'qwen2.5-7b-instruct'"),
         ({"n_beams": 2, "temperature": 0.5}, "beams are not sampled"),
         ({"context": "full", "template": "dialogue-llm/v1"}, "has no place for 'future': leave out context=full"),
     ],
