@@ -10,13 +10,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.cache_folder import cache_folder
 from harness.errors import MissingDependencyError, ModelError
+from harness.llm.redaction import redact
 
 PATTERNS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.gguf", "*.json", "*.model", "*.txt", "*.tiktoken", "*.jinja")
 """Files of a folder that say what a model answers: weights, configuration, tokenizer, chat template."""
@@ -65,7 +66,7 @@ def locate(name: str, revision: str | None = None, *, download: bool = False, ma
     """
     folder = find_folder(name)
     if folder is None:
-        commit = _find_commit(name, revision, download, marker)
+        commit = find_commit(name, revision, download, marker)
         return Located(name, commit, name)
     if not (folder / marker).is_file():
         raise ModelError(f"{str(folder)!r} has no {marker}: not a folder that save_pretrained wrote; give one that is")
@@ -84,7 +85,7 @@ def find_folder(name: str) -> Path | None:
     return found
 
 
-def _find_commit(name: str, revision: str | None, download: bool, marker: str) -> str:
+def find_commit(name: str, revision: str | None, download: bool, marker: str) -> str:
     """Returns the commit at which the hub or its cache has a model."""
     try:
         from huggingface_hub import constants, hf_hub_download
@@ -106,7 +107,8 @@ def _find_commit(name: str, revision: str | None, download: bool, marker: str) -
     pinned = f" --revision {revision}" if revision else ""
     fetch = f"hf download {name}{pinned}"
     try:
-        file = hf_hub_download(name, marker, revision=revision, local_files_only=not download)
+        with hub_access(download):
+            file = hf_hub_download(name, marker, revision=revision, local_files_only=not download)
     except GatedRepoError as error:
         raise ModelError(
             f"model {name!r} is gated: accept its licence on its page at the hub, then type: hf auth login; {fetch}"
@@ -159,10 +161,23 @@ def _files_of(folder: Path) -> Iterable[Path]:
         yield from (file for file in folder.glob(pattern) if file.is_file() and not LEFTOVERS.fullmatch(file.name))
 
 
+@contextmanager
+def hub_access(allowed: bool) -> Iterator[None]:
+    """Keeps the hub from being asked for anything, by whichever library, unless that is allowed."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not allowed
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
 def one_line(error: BaseException) -> str:
-    """Returns the first line of an error's message that says something."""
-    lines = (line.strip() for line in str(error).splitlines())
-    return next(filter(None, lines), type(error).__name__)
+    """Returns an exception of a library as one short line without secrets."""
+    told = redact(str(error), ())
+    return f"{type(error).__name__}: {told}" if told else type(error).__name__
 
 
 class _Memo:

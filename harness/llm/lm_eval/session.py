@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.errors import CallsStoppedError, HarnessError, ModelError
-from harness.llm.lm_eval.loading import one_line, quiet
+from harness.llm.lm_eval.loading import quiet
+from harness.llm.weights import one_line
 from harness.prompting import Form
 
 Kind = Literal["loglikelihood", "generate_until"]

@@ -19,6 +19,9 @@ NO_MEMORY = "out of memory, even alone; take a smaller model, -P dtype=bf16 or a
 Premise = tuple[Prompt, tuple[str, ...]]
 """A premise and the choices that may follow it."""
 
+Batch = list[tuple[int, Response]]
+"""(number of the request, response) of requests that were answered together."""
+
 T = TypeVar("T")
 
 
@@ -45,38 +48,44 @@ class LocalAnswers:
         self._writer = TextWriter(model, ends, pad, batch_size)
         self._premises: dict[Premise, tuple[float, ...] | None] = {}
 
-    def score(self, questions: Sequence[Question]) -> Iterator[tuple[int, Response]]:
-        """Yields responses with the log-likelihood of each choice."""
+    def score(self, questions: Sequence[Question]) -> Iterator[Batch]:
+        """Yields responses with the log-likelihood of each choice, batch by batch."""
         items = self._tokens.candidates(
             [question.text for question in questions],
             [_continuations(question.request.prompt, question.request.choices) for question in questions],
         )
-        able = []
+        able, unable = [], []
         for question, item in zip(questions, items, strict=True):
             if problem := self._problem_of_choices(item):
-                yield question.number, Response("error", error=problem)
+                unable.append((question.number, Response("error", error=problem)))
             else:
                 able.append((question, item))
+        yield unable
         self._score_premises([question.request for question, _ in able if question.request.with_premise])
         for part, seconds in _timed(self._scorer.score([item for _, item in able])):
-            for place, logprobs in part.items():
-                question, item = able[place]
-                yield question.number, self._choice_response(question.request, item, logprobs, seconds / len(part))
+            asked = [(*able[place], logprobs) for place, logprobs in part.items()]
+            yield [
+                (question.number, self._choice_response(question.request, item, logprobs, seconds / len(part)))
+                for question, item, logprobs in asked
+            ]
 
-    def write(self, questions: Sequence[Question]) -> Iterator[tuple[int, Response]]:
-        """Yields responses with the text that the model wrote."""
+    def write(self, questions: Sequence[Question]) -> Iterator[Batch]:
+        """Yields responses with the text that the model wrote, batch by batch."""
         prompts = self._tokens.encode([question.text for question in questions])
-        able = []
+        able, unable = [], []
         for question, tokens in zip(questions, prompts, strict=True):
             job = self._job_of(question, tokens)
             if problem := self._problem_of_text(job):
-                yield question.number, Response("error", error=problem)
+                unable.append((question.number, Response("error", error=problem)))
             else:
                 able.append((question, job))
+        yield unable
         for part, seconds in _timed(self._writer.write([job for _, job in able])):
-            for place, written in part.items():
-                question, job = able[place]
-                yield question.number, self._text_response(written, len(job.tokens), seconds / len(part))
+            asked = [(*able[place], written) for place, written in part.items()]
+            yield [
+                (question.number, self._text_response(written, len(job.tokens), seconds / len(part)))
+                for question, job, written in asked
+            ]
 
     def _choice_response(
         self, request: Request, item: Candidates, logprobs: tuple[float, ...] | None, seconds: float

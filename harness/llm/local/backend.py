@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from importlib.metadata import version
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from harness.llm.backend import ModelSettings, register_backend
+from harness.llm.backend import Keep, ModelSettings, register_backend
 from harness.llm.calls import CallSettings
 from harness.llm.local.loading import check_settings, load_model, load_tokenizer
 from harness.llm.local.tokens import PromptTokens
@@ -20,6 +21,9 @@ from harness.prompting import Form, Prompt
 
 if TYPE_CHECKING:
     from harness.llm.local.answers import LocalAnswers
+
+METHOD = 1
+"""How choices are scored and texts written; raise it when a change can change an answer."""
 
 N_TAKEN = 1024
 """Requests taken at a time: enough for prompts that begin alike to meet."""
@@ -38,12 +42,14 @@ class TransformersBackend:
         MissingDependencyError: torch, transformers, or a package that the settings need is not installed.
     """
 
+    repeats_prompt = False
+
     def __init__(self, model: ModelSettings, calls: CallSettings) -> None:
         check_settings(model)
         self._settings, self._calls = model, calls
 
     def identity(self) -> Mapping[str, object]:
-        """Returns backend, model, revision, adapter, dtype, quantization, trust_remote_code, chat_template.
+        """Returns the model, the form it is loaded in, our method, and libraries and device, which round differently.
 
         Raises:
             ModelError: the model is not on this machine.
@@ -57,6 +63,10 @@ class TransformersBackend:
             "quantization": self._settings.quantization,
             "trust_remote_code": self._settings.trust_remote_code,
             "chat_template": self._tokens.template_sha256,
+            "device": self._settings.device,
+            "method": METHOD,
+            "transformers": version("transformers"),
+            "torch": version("torch"),
         }
 
     def preferred_form(self) -> Form:
@@ -76,15 +86,18 @@ class TransformersBackend:
         """Returns the number of tokens of a rendered text, the model's first token included."""
         return len(self._tokens.encode([text])[0])
 
-    def answer(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
-        """Yields (number of the request, response), those of a batch together; see `Backend.answer`."""
+    def answer(self, requests: Iterator[Request], keep: Keep) -> Iterator[tuple[int, Response]]:
+        """Yields (number of the request, response); a batch is kept whole before its first; see `Backend.answer`."""
         from harness.llm.local.answers import Question
 
         numbered = enumerate(requests)
         while taken := list(islice(numbered, N_TAKEN)):
             questions = [Question(number, request, self.render(request.prompt)) for number, request in taken]
             for mode, ask in (("choice", self._answers.score), ("generate", self._answers.write)):
-                yield from ask([question for question in questions if question.request.mode == mode])
+                for batch in ask([question for question in questions if question.request.mode == mode]):
+                    for number, response in batch:
+                        keep(number, response)
+                    yield from batch
 
     def close(self) -> None:
         """Lets go of tokenizer and weights."""

@@ -9,7 +9,7 @@ from typing import Any
 from harness.errors import ConfigError, MissingDependencyError, ModelError
 from harness.features.loading import load_quietly
 from harness.llm.backend import ModelSettings
-from harness.llm.weights import Located
+from harness.llm.weights import Located, hub_access
 
 DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|balanced")
 
@@ -50,7 +50,7 @@ def load_tokenizer(model: ModelSettings, base: Located, download: bool) -> Any:
     """
     from transformers import AutoTokenizer
 
-    with load_quietly(f"tokenizer of {model.model!r}"):
+    with load_quietly(f"tokenizer of {model.model!r}"), hub_access(download):
         return AutoTokenizer.from_pretrained(base.source, **_origin(model, base, download))
 
 
@@ -73,7 +73,7 @@ def load_model(model: ModelSettings, base: Located, adapter: Located | None, dow
         options["device_map"] = {"": device}
     if model.quantization != "none":
         options["quantization_config"] = _quantization(model)
-    with load_quietly(f"weights of {model.model!r}"):
+    with load_quietly(f"weights of {model.model!r}"), hub_access(download):
         both: Any = AutoModelForCausalLM.from_pretrained(base.source, output_loading_info=True, **options)
     loaded, report = both
     if missing := sorted(report["missing_keys"]):
@@ -82,17 +82,17 @@ def load_model(model: ModelSettings, base: Located, adapter: Located | None, dow
             "incomplete; get them anew"
         )
     if adapter is not None:
-        loaded = _add_adapter(loaded, model, adapter)
+        loaded = _add_adapter(loaded, model, adapter, download)
     if "device_map" not in options:
         with load_quietly(f"weights of {model.model!r} on {device}"):
             loaded = loaded.to(device)
     return loaded.eval()
 
 
-def _add_adapter(loaded: Any, model: ModelSettings, adapter: Located) -> Any:
+def _add_adapter(loaded: Any, model: ModelSettings, adapter: Located, download: bool) -> Any:
     from peft import PeftModel
 
-    with load_quietly(f"adapter {model.adapter!r}"):
+    with load_quietly(f"adapter {model.adapter!r}"), hub_access(download):  # peft has no setting for it
         adapted = PeftModel.from_pretrained(loaded, adapter.source, revision=adapter.commit)
     return adapted.merge_and_unload() if model.quantization == "none" else adapted
 

@@ -6,17 +6,23 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, ModelError
 from harness.llm.local.choice_tree import Candidates
 from harness.llm.weights import one_line
 from harness.prompting import Form, Message, Prompt
 
 
 class PromptTokens:
-    """A tokenizer of transformers, seen from prompts."""
+    """A tokenizer of transformers, seen from prompts: nothing ends a text, since choices and answers go on after it."""
 
     def __init__(self, tokenizer: Any) -> None:
+        """Takes a tokenizer over.
+
+        Raises:
+            ModelError: the tokenizer changes a text when it adds its first and last tokens.
+        """
         self.tokenizer = tokenizer
+        self._n_closing = _count_closing(tokenizer)
         backend = getattr(tokenizer, "backend_tokenizer", None)
         self._splits_words = backend is not None and backend.pre_tokenizer is not None
 
@@ -54,7 +60,7 @@ class PromptTokens:
             if not system:
                 raise ConfigError(f"chat template: {one_line(error)}; add -P form=plain") from error
         try:
-            return self._apply(_fold_system(prompt.messages))
+            return self._apply(fold_system(prompt.messages))
         except TemplateError as error:
             raise ConfigError(f"chat template: {one_line(error)}; add -P form=plain") from error
 
@@ -76,13 +82,15 @@ class PromptTokens:
         if not texts:
             return []
         ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=special, return_attention_mask=False).input_ids
-        return ids
+        return [row[: len(row) - self._n_closing] for row in ids] if special else ids
 
     def candidates(self, texts: Sequence[str], continuations: Sequence[Sequence[str]]) -> list[Candidates]:
         """Returns rendered prompts and what may follow them, as tokens; a continuation may come out empty.
 
-        White space at the end of a prompt is counted to the continuation. Prompt and continuation are encoded together
-        and cut after as many tokens as the prompt has alone.
+        White space at the end of a prompt, or of the header that a chat template ends with, is counted to the
+        continuation, as lm-eval does: the likelihood of a choice then includes that of the white space, the same for
+        all choices unless both are one token. Prompt and continuation are encoded together and cut after as many
+        tokens as the prompt has alone.
 
         Most tokenizers work word by word, so that what follows the last line break can be encoded apart: once for all
         prompts that end alike. It is, where the tokens of the prompt as a whole show that the cut changed nothing.
@@ -127,7 +135,21 @@ def _split(context: list[int], wholes: list[list[int]]) -> Candidates:
     return Candidates(tuple(context), tuple(tuple(whole[len(context) :]) for whole in wholes))
 
 
-def _fold_system(messages: Sequence[Message]) -> list[Message]:
+def _count_closing(tokenizer: Any) -> int:
+    """Returns how many tokens a tokenizer puts after each text, such as an end token."""
+    probe = "x"
+    text: list[int] = tokenizer(probe, add_special_tokens=False).input_ids
+    whole: list[int] = tokenizer(probe).input_ids
+    for begin in range(len(whole) - len(text), -1, -1):
+        if whole[begin : begin + len(text)] == text:
+            return len(whole) - begin - len(text)
+    raise ModelError(
+        f"tokenizer: {probe!r} is {text} alone and {whole} between first and last tokens, so nobody can tell where a "
+        "prompt ends; use another tokenizer"
+    )
+
+
+def fold_system(messages: Sequence[Message]) -> list[Message]:
     """Returns messages in which the system's text is the beginning of the first one of the user."""
     system, first, *rest = messages
     return [Message(first.role, f"{system.content}\n\n{first.content}"), *rest]

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from harness.llm.local.scoring import is_out_of_memory
 from harness.llm.request import Decoding
+
+_After = dict[tuple[int, ...], set[int]]
+"""Tokens that may come after what was written; empty: anything goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,10 @@ class Job:
     """The prompt."""
     decoding: Decoding
     allowed: tuple[tuple[int, ...], ...] = ()
-    """Texts of which one must be written, as tokens; none: anything goes."""
+    """Texts of which one must be written, as tokens; none: anything goes.
+
+    A model without an end token goes on with the longer of two texts that begin alike: it cannot say that it is done.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Written:
     tokens: tuple[int, ...]
     """Without the token that ends it."""
     ended: bool
-    """Whether the model ended it; else the limit did."""
+    """Whether the model ended it, or nothing more was allowed; else the limit did."""
 
 
 class TextWriter:
@@ -87,15 +93,18 @@ class TextWriter:
         gaps = [width - len(job.tokens) for job in jobs]
         tokens = [[self._pad_token] * gap + list(job.tokens) for gap, job in zip(gaps, jobs, strict=True)]
         mask = [[0] * gap + [1] * (width - gap) for gap in gaps]
-        processors = LogitsProcessorList()
-        if any(job.allowed for job in jobs):
-            processors.append(_OnlyAllowed(jobs, width, self._end_tokens, decoding.n_beams))
+        after = [_continuations(job.allowed, self._end_tokens) for job in jobs]
+        processors, criteria = LogitsProcessorList(), StoppingCriteriaList()
+        if any(after):
+            processors.append(_OnlyAllowed(after, width, self._end_tokens, decoding.n_beams))
+            criteria.append(_NothingFollows(after, width))
         if decoding.temperature > 0:
             processors.append(_Draw(jobs))
         output = self._model.generate(
             input_ids=torch.tensor(tokens, device=device),
             attention_mask=torch.tensor(mask, device=device),
             logits_processor=processors,
+            stopping_criteria=criteria,
             generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
                 max_new_tokens=decoding.max_new_tokens,
                 do_sample=False,
@@ -104,10 +113,11 @@ class TextWriter:
                 pad_token_id=self._pad_token,
             ),
         )
-        return [self._cut(row) for row in output[:, width:].tolist()]
+        return [self._cut(row, one) for row, one in zip(output[:, width:].tolist(), after, strict=True)]
 
-    def _cut(self, tokens: list[int]) -> Written:
-        end = next((i for i, token in enumerate(tokens) if token in self._end_tokens), None)
+    def _cut(self, tokens: list[int], after: _After) -> Written:
+        ends = (i for i, token in enumerate(tokens) if token in self._end_tokens or _is_last(tokens[:i], after))
+        end = next(ends, len(tokens) if _is_last(tokens, after) else None)
         return Written(tuple(tokens[:end]), end is not None)
 
 
@@ -139,14 +149,13 @@ def _seed_of(job: Job) -> int:
 class _OnlyAllowed(LogitsProcessor):
     """Leaves only tokens with which one of the allowed texts goes on, and the end where one is complete."""
 
-    def __init__(self, jobs: list[Job], width: int, end_tokens: list[int], n_beams: int) -> None:
-        self._width, self._end_tokens, self._n_beams = width, end_tokens, n_beams
-        self._next = [_continuations(job.allowed, end_tokens) for job in jobs]
+    def __init__(self, after: list[_After], width: int, end_tokens: list[int], n_beams: int) -> None:
+        self._after, self._width, self._end_tokens, self._n_beams = after, width, end_tokens, n_beams
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         allowed = torch.full_like(scores, -torch.inf)
         for row, written in enumerate(input_ids[:, self._width :].tolist()):
-            after = self._next[row // self._n_beams]
+            after = self._after[row // self._n_beams]
             if after:
                 tokens = sorted(after.get(tuple(written), self._end_tokens))
                 allowed[row, tokens] = scores[row, tokens]
@@ -155,9 +164,29 @@ class _OnlyAllowed(LogitsProcessor):
         return allowed  # type: ignore[return-value]
 
 
-def _continuations(texts: Sequence[tuple[int, ...]], end_tokens: Sequence[int]) -> dict[tuple[int, ...], set[int]]:
+class _NothingFollows(StoppingCriteria):
+    """Ends a text that is complete where the model has no end token."""
+
+    def __init__(self, after: list[_After], width: int) -> None:
+        self._after, self._width = after, width
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **ignored: Any) -> torch.BoolTensor:
+        n_each = len(input_ids) // len(self._after)  # more than beams: the search looks at candidates
+        done = [
+            _is_last(written, self._after[row // n_each])
+            for row, written in enumerate(input_ids[:, self._width :].tolist())
+        ]
+        return torch.tensor(done, device=input_ids.device)  # type: ignore[return-value]
+
+
+def _is_last(written: Sequence[int], after: _After) -> bool:
+    """Returns whether what is written is a whole text after which nothing is allowed, not even an end token."""
+    return after.get(tuple(written)) == set()
+
+
+def _continuations(texts: Sequence[tuple[int, ...]], end_tokens: Sequence[int]) -> _After:
     """Returns the tokens that may follow each beginning of the texts."""
-    after: dict[tuple[int, ...], set[int]] = {}
+    after: _After = {}
     for text in texts:
         for i, token in enumerate(text):
             after.setdefault(text[:i], set()).add(token)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import transformers
 
 from harness.errors import ConfigError, MissingDependencyError, ModelError
 from harness.llm import CallSettings, Decoding, ModelSettings, Request, Response, build_backend
 from harness.llm.local.tiny import build_tiny_llama, sample_texts
 from harness.prompting import Message, Prompt
-
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
 
 pytestmark = [
     # torch and transformers warn about their own insides while loading and merging
@@ -100,7 +101,9 @@ def backend_of(folder: Path | str, **options: Any) -> Any:
 
 
 def answers(backend: Any, requests: Sequence[Request]) -> list[Response]:
-    found = dict(backend.answer(iter(requests)))
+    kept: dict[int, Response] = {}
+    found = dict(backend.answer(iter(requests), kept.__setitem__))
+    assert found == kept
     return [found[i] for i in range(len(requests))]
 
 
@@ -158,7 +161,6 @@ def test_choices_score_as_one_forward_pass_each(build: Callable[[str], Path], na
 @pytest.mark.parametrize("kind", PROMPTS)
 @pytest.mark.parametrize("choices", [WORDS, LETTERS], ids=["words", "letters"])
 def test_choices_score_as_in_lm_eval(llama: Path, kind: str, choices: tuple[str, ...]) -> None:
-    pytest.importorskip("lm_eval")
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
@@ -195,13 +197,53 @@ def test_rows_and_the_plain_way_agree_and_company_does_not_matter(llama: Path) -
     assert one == pytest.approx([v for prompt in prompts for v in scores(small, [prompt])], abs=2e-5)
 
 
-def test_a_model_that_ignores_the_mask_of_rows_is_asked_plainly(build: Callable[[str], Path]) -> None:
-    backend = backend_of(build("gpt-neo"))
-    backend._answers._scorer._reach = 1 << 62  # as if its window were not known
-    unpacked = backend_of(build("gpt-neo"))
-    unpacked._answers._scorer.packs = False
-    assert scores(backend, GROWING) == pytest.approx(scores(unpacked, GROWING), abs=1e-4)
-    assert not backend._answers._scorer.packs
+def test_a_model_that_ignores_the_mask_of_rows_is_asked_plainly(
+    build: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.llm.local.scoring.tree_reach", lambda config: 1 << 62)  # as if no window were known
+    folder = build("gpt-neo")
+    backend = backend_of(folder)
+    expected = [naive(folder, backend, prompt, choice)[0] for prompt in GROWING for choice in WORDS]
+    assert scores(backend, GROWING) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_batch_is_kept_whole_before_its_first_answer_is_given(llama: Path) -> None:
+    for mode, n_first in (("choice", 4), ("generate", 4)):
+        kept: dict[int, Response] = {}
+        requests = [Request(prompt, WORDS, mode, Decoding(2)) for prompt in GROWING]  # type: ignore[arg-type]
+        arrivals = backend_of(llama, batch_size=4).answer(iter(requests), kept.__setitem__)
+        number, response = next(arrivals)
+        assert kept[number] == response and len(kept) == n_first
+        arrivals.close()
+
+
+@pytest.fixture(scope="module")
+def closing(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with a tokenizer that ends each text with the end token."""
+    from tokenizers.processors import TemplateProcessing
+
+    folder = copy_of(llama, tmp_path_factory.mktemp("models") / "closing" / "tiny-llama")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(llama)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    tokenizer.save_pretrained(folder)
+    assert transformers.AutoTokenizer.from_pretrained(folder)("x").input_ids[-1] == 1
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["growing", "newline", "odd"])
+def test_a_tokenizer_that_ends_texts_ends_no_prompt(llama: Path, closing: Path, kind: str) -> None:
+    backend = backend_of(closing)
+    found = answers(backend, [Request(prompt, WORDS, "choice") for prompt in PROMPTS[kind]])
+    for prompt, answer in zip(PROMPTS[kind], found, strict=True):
+        expected = [naive(llama, backend, prompt, choice) for choice in WORDS]
+        assert answer.choice_logprobs == pytest.approx([value for value, _ in expected], abs=1e-4)
+        assert answer.choice_tokens == tuple(n for _, n in expected)
+    for constrained in (False, True):
+        requests = [Request(prompt, WORDS, constrained=constrained) for prompt in PROMPTS[kind]]
+        texts = [(answer.text, answer.n_prompt_tokens) for answer in answers(backend, requests)]
+        assert texts == [(answer.text, answer.n_prompt_tokens) for answer in answers(backend_of(llama), requests)]
 
 
 def test_premises_are_scored_like_prompts(llama: Path) -> None:
@@ -298,6 +340,24 @@ def test_constrained_texts_are_choices(llama: Path, kind: str, n_beams: int) -> 
     assert (unbound.text or "").strip() not in WORDS
 
 
+@pytest.mark.parametrize("n_beams", [1, 3])
+def test_without_an_end_token_a_choice_ends_where_it_is_complete(llama: Path, tmp_path: Path, n_beams: int) -> None:
+    folder = copy_of(llama, tmp_path / "tiny-llama")
+    for name in ("generation_config.json", "config.json", "tokenizer_config.json"):
+        content = json.loads((folder / name).read_text())
+        content.pop("eos_token", None)
+        content.pop("eos_token_id", None)
+        (folder / name).write_text(json.dumps(content))
+    choices = ("neutral", "joy", "sadness", "anger")
+    requests = [Request(p, choices, decoding=Decoding(12, n_beams=n_beams), constrained=True) for p in GROWING]
+    backend = backend_of(folder)
+    *found, free = answers(backend, [*requests, replace(requests[0], constrained=False)])
+    assert {(answer.text or "").strip() for answer in found} <= set(choices)
+    for answer in found:
+        assert answer.finish == "stop" and answer.n_completion_tokens == backend.count_tokens(answer.text or "") - 1
+    assert free.finish == "length" and free.n_completion_tokens == 12
+
+
 def test_what_is_too_long_fails_alone(llama: Path) -> None:
     long = plain("word " * 3000)[0]
     for request in (Request(long, WORDS, "choice"), Request(long, WORDS)):
@@ -339,7 +399,8 @@ def test_other_errors_are_not_taken_for_lack_of_memory(llama: Path) -> None:
 
 @pytest.fixture(scope="module")
 def adapter(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    peft = pytest.importorskip("peft")
+    import peft
+
     model = transformers.AutoModelForCausalLM.from_pretrained(llama)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -371,6 +432,54 @@ def test_an_adapter_changes_scores_as_peft_does(llama: Path, adapter: Path) -> N
     assert str(backend.identity()["adapter"]).startswith("lora@")
 
 
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A hub on this machine that has nothing; yields the paths that it is asked for."""
+    asked: list[str] = []
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            asked.append(self.path)
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_HEAD  # noqa: N815
+
+        def log_message(self, *args: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        monkeypatch.setattr(
+            "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+            address + "/{repo_id}/resolve/{revision}/{filename}",
+        )
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        yield asked
+        server.shutdown()
+
+
+def test_an_adapter_in_the_hubs_cache_is_loaded_without_asking_the_hub(
+    llama: Path, adapter: Path, hub: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    snapshot = tmp_path / "hub" / "models--org--lora" / "snapshots" / commit
+    copy_of(adapter, snapshot)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    backend = backend_of(llama, adapter="org/lora")
+    assert scores(backend, GROWING[:1]) == scores(backend_of(llama, adapter=str(adapter)), GROWING[:1])
+    assert backend.identity()["adapter"] == f"org/lora@{commit}"
+    (snapshot / "adapter_model.safetensors").unlink()
+    with pytest.raises(ModelError, match="adapter 'org/lora' cannot be loaded"):
+        answers(backend_of(llama, adapter="org/lora"), [Request(GROWING[0], WORDS)])
+    assert not hub
+
+
 def test_lower_precision_loads_and_stays_near(llama: Path) -> None:
     full = scores(backend_of(llama), GROWING)
     backend = backend_of(llama, dtype="bf16")
@@ -383,10 +492,13 @@ def test_identity_names_content_and_no_place(llama: Path, tmp_path: Path) -> Non
     identity = dict(backend.identity())
     assert set(identity) == {
         "backend", "model", "revision", "adapter", "dtype", "quantization", "trust_remote_code", "chat_template",
+        "device", "method", "transformers", "torch",
     }  # fmt: skip
+    assert (identity["transformers"], identity["torch"]) == (transformers.__version__, torch.__version__)
     assert json.loads(json.dumps(identity)) == identity and "/" not in json.dumps(identity)
     copy = copy_of(llama, tmp_path / "elsewhere" / "tiny-llama")
-    assert dict(backend_of(copy, device="auto").identity()) == identity
+    assert dict(backend_of(copy).identity()) == identity
+    assert dict(backend_of(copy, device="auto").identity()) == {**identity, "device": "auto"}  # which rounds otherwise
     (copy / "chat_template.jinja").write_text("{{ messages[0].content }}")
     other = dict(backend_of(copy).identity())
     assert other["model"] != identity["model"] and other["chat_template"] != identity["chat_template"]

@@ -12,8 +12,6 @@ from harness.errors import ConfigError
 from harness.llm.local.tiny import build_tiny_llama, main
 from harness.llm.weights import content_name
 
-pytest.importorskip("transformers")
-
 TEXTS = [f"Tom: I like it, number {i}." for i in range(50)]
 
 
