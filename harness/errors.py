@@ -11,6 +11,9 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+N_LISTED = 20
+"""Names that a message lists at most."""
+
 
 class HarnessError(Exception):
     """Base of every deliberate error; the command line prints its message and exits with 2."""
@@ -25,7 +28,8 @@ class UnknownNameError(HarnessError, LookupError):
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
         meant = f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
-        listed = ", ".join(names) if names else "none"
+        listed = ", ".join(names[:N_LISTED]) if names else "none"
+        listed += f", and {len(names) - N_LISTED} more" if len(names) > N_LISTED else ""
         return cls(f"unknown {kind} {name!r}{meant} (known: {listed}){'; ' + hint if hint else ''}")
 
 

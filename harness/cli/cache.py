@@ -13,7 +13,7 @@ from harness.cli.calls import Cache
 from harness.cli.options import DataDir, Json, Plugins
 from harness.cli.output import print_json, print_table, print_text
 from harness.cli.prompt import ready_predictor
-from harness.errors import ConfigError
+from harness.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from harness.llm.cache.store import ResponseCache
@@ -101,6 +101,8 @@ def prune(
         )
 
     n_chosen = choose(dry_run=True)
+    if model and not n_chosen and model not in (known := [row.model for row in store.stats().models]):
+        raise UnknownNameError.of("model in the store", model, known, "type: erc-harness cache stats")
     if n_chosen and not yes:
         if not sys.stdin.isatty():
             raise ConfigError(f"this would delete {n_chosen} answers from {store.path}; add --yes to do it")

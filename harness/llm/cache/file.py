@@ -125,7 +125,9 @@ class CacheFile:
         except (sqlite3.Error, OSError) as error:
             name = getattr(error, "sqlite_errorname", "")
             if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-                raise self.corrupt(str(error), "delete the file") from error
+                raise self.corrupt(
+                    str(error), "delete the file (sqlite3 FILE .recover saves what is readable)"
+                ) from error
             if name.startswith("SQLITE_BUSY"):
                 todo = "another process holds it; wait for it and repeat"
             else:
