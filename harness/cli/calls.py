@@ -12,42 +12,28 @@ from harness.errors import ConfigError
 if TYPE_CHECKING:
     from harness.llm.budget import Budget
 
-PANEL = "Calls to language models"
-
-Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight at most.", rich_help_panel=PANEL)]
-RequestsPerMinute = Annotated[
-    float | None, typer.Option(min=0.001, help="Requests a minute at most.", rich_help_panel=PANEL)
-]
-TokensPerMinute = Annotated[
-    float | None, typer.Option(min=1, help="Prompt and completion tokens a minute at most.", rich_help_panel=PANEL)
-]
-TimeoutSeconds = Annotated[float, typer.Option(min=0.1, help="Patience with one request.", rich_help_panel=PANEL)]
-MaxRetries = Annotated[int, typer.Option(min=0, help="Attempts after a transient error.", rich_help_panel=PANEL)]
-BatchSize = Annotated[int, typer.Option(min=1, help="Prompts that a local model reads at once.", rich_help_panel=PANEL)]
-BatchApi = Annotated[bool, typer.Option("--batch-api", help="Use the provider's batch service.", rich_help_panel=PANEL)]
+Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight at most.")]
+RequestsPerMinute = Annotated[float | None, typer.Option(min=0.001, help="Requests a minute at most.")]
+TokensPerMinute = Annotated[float | None, typer.Option(min=1, help="Prompt and completion tokens a minute at most.")]
+TimeoutSeconds = Annotated[float, typer.Option(min=0.1, help="Patience with one request.")]
+MaxRetries = Annotated[int, typer.Option(min=0, help="Attempts after a transient error.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Prompts that a local model reads at once.")]
+BatchApi = Annotated[bool, typer.Option("--batch-api", help="Use the provider's batch service.")]
 DryRun = Annotated[
     bool,
-    typer.Option(
-        "--dry-run", help="Call nobody: say how many tokens and dollars it would take.", rich_help_panel=PANEL
-    ),
+    typer.Option("--dry-run", help="Call nobody: say how many tokens and dollars it would take."),
 ]
 MaxCost = Annotated[
     float | None,
-    typer.Option(help="US dollars that this command may spend; it stops resumably.", rich_help_panel=PANEL),
+    typer.Option(help="US dollars that this command may spend; it stops resumably."),
 ]
-MaxTokensTotal = Annotated[
-    int | None, typer.Option(help="Tokens that this command may use; it stops resumably.", rich_help_panel=PANEL)
-]
-Download = Annotated[
-    bool, typer.Option("--download", help="Allow to fetch model weights from their hub.", rich_help_panel=PANEL)
-]
+MaxTokensTotal = Annotated[int | None, typer.Option(help="Tokens that this command may use; it stops resumably.")]
+Download = Annotated[bool, typer.Option("--download", help="Allow to fetch model weights from their hub.")]
 Cache = Annotated[
     Path | None,
-    typer.Option("--cache", help="File of the response store. Default: in ERC_CACHE_DIR.", rich_help_panel=PANEL),
+    typer.Option("--cache", help="File of the response store. Default: in ERC_CACHE_DIR."),
 ]
-Prices = Annotated[
-    Path | None, typer.Option("--prices", help="TOML file of prices that go before ours.", rich_help_panel=PANEL)
-]
+Prices = Annotated[Path | None, typer.Option("--prices", help="TOML file of prices that go before ours.")]
 
 
 def make_budget(max_cost: float | None, max_tokens_total: int | None, n_jobs: int) -> Budget | None:
