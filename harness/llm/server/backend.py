@@ -142,7 +142,6 @@ class OpenAIBackend:
                 received = session.receive()
             except Exception as error:
                 failure = failure or error
-                session.end()
                 continue
             if received is None:
                 break

@@ -19,7 +19,10 @@ R = TypeVar("R")
 
 
 class Session(Generic[T, R]):
-    """Serves items side by side in a thread of its own, which ends with the block."""
+    """Serves items side by side in a thread of its own, which ends with the block.
+
+    When serving one item raises, the session ends: what `settle` waits for still comes, the rest is cancelled.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Session(Generic[T, R]):
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="erc-calls", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_ending = False
         self._ending: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
         self.n_unreceived = 0
@@ -70,10 +74,6 @@ class Session(Generic[T, R]):
         self.n_unreceived += 1
         self._call(lambda: self._start(item))
 
-    def end(self) -> None:
-        """Waits for nothing but `settle`, in the loop, and cancels the rest; what came by then can be received."""
-        self._call(self._start_ending)
-
     def receive(self) -> R | None:
         """Waits for the next result, in the order in which they arrive; raises what serving raised.
 
@@ -96,18 +96,16 @@ class Session(Generic[T, R]):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _start_ending(self) -> None:
-        if self._ending is None:
-            self._ending = self._loop.create_task(self._end())
-
     async def _finish(self, item: T) -> None:
         try:
             self._done.put((await self._serve(item), None))
-        except asyncio.CancelledError as error:
-            if self._ending is None:  # nobody here cancelled it: the caller would wait for ever
-                self._done.put((None, error))
         except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and self._is_ending:
+                return  # cancelled from here
             self._done.put((None, error))  # raised in the caller's thread
+            if not self._is_ending:
+                self._is_ending = True
+                self._ending = self._loop.create_task(self._end())
 
     async def _end(self) -> None:
         await self._settle()
@@ -121,6 +119,7 @@ class Session(Generic[T, R]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _wind_up(self) -> None:
+        self._is_ending = True
         if self._ending is not None:
             self._ending.cancel()
             await asyncio.gather(self._ending, return_exceptions=True)
@@ -129,8 +128,10 @@ class Session(Generic[T, R]):
 
     def _run(self) -> None:
         try:
-            self._loop.run_forever()
-            self._loop.run_until_complete(self._wind_up())
+            try:
+                self._loop.run_forever()
+            finally:
+                self._loop.run_until_complete(self._wind_up())
         except BaseException as error:
             self._failure = error  # raised in the caller's thread
         finally:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,8 @@ class FakeBatches:
     n_looks: int = 2
     """Looks at a batch before it has ended."""
     ending: str = "completed"
+    seconds: float = 0.0
+    """To make a batch."""
     is_busy: bool = False
     n_refused: int = 0
     loses_answers: bool = False
@@ -64,6 +68,7 @@ class FakeBatches:
         if self.is_busy:
             self.n_refused += 1
             return web.json_response({"error": {"message": "busy"}}, status=503)
+        await asyncio.sleep(self.seconds)
         asked = await http.json()
         assert asked["completion_window"] == "24h"
         name = f"batch-{len(self.batches)}"
@@ -314,6 +319,17 @@ def test_a_corrupt_ledger_is_named(batching: Any, ask: Ask, tmp_path: Path) -> N
     (tmp_path / "batches.json").write_text("{")
     with pytest.raises(StoreError, match="batches.json"):
         list(batching(FakeBatches(answered)).checked(iter([ask("a")])))
+
+
+def test_two_commands_at_once_make_one_batch(batching: Any, openai_backend: Any, ask: Ask, tmp_path: Path) -> None:
+    service = FakeBatches(answered, n_looks=3, seconds=0.2)
+    url = batching(service).model.base_url
+    commands = [openai_backend(url, base_delay=0.001, batch_api=True) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(lambda b: dict(b.checked(iter([ask("a"), ask("b")]))), command) for command in commands]
+        assert [sorted(a.text for a in each.result(30).values()) for each in asked] == [["A", "B"]] * 2
+    assert list(service.batches) == ["batch-0"]
+    assert ledger(tmp_path) == {}
 
 
 def test_two_commands_at_once_lose_no_batch(tmp_path: Path) -> None:

@@ -146,3 +146,30 @@ def test_no_more_run_than_the_window_allows_and_all_get_their_turn() -> None:
     assert max(n_running[:10]) == 6
     assert max(n_running[25:]) == 3
     assert pace.n_in_flight == 0
+
+
+def test_what_is_in_flight_is_waited_for_and_nothing_else_starts() -> None:
+    pace = Pace(2)
+    events: list[str] = []
+
+    async def call(name: str) -> None:
+        await pace.enter(0)
+        events.append(f"{name} began")
+        await asyncio.sleep(0.01)
+        events.append(f"{name} ended")
+        pace.leave()
+
+    async def run() -> None:
+        pace.begin()
+        tasks = [asyncio.create_task(call(name)) for name in "abcd"]
+        while len(events) < 2:
+            await asyncio.sleep(0)
+        await asyncio.wait_for(pace.settle(), 10)
+        events.append("settled")
+        await asyncio.sleep(0.02)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(run())
+    assert events == ["a began", "b began", "a ended", "b ended", "settled"]
