@@ -112,7 +112,8 @@ class _Round:
             self._find_lost()
             known = {key for entry in self._entries().values() for key in entry["lines"]}
             self._send({key: line for key, line in lines.items() if key not in known})
-        for name, entry in self._entries().items():
+            entries = self._entries()  # now: a command that asks the same may receive and forget them any time
+        for name, entry in entries.items():
             if not lines.keys().isdisjoint(entry["lines"]):
                 yield from self._receive(name, entry["id"], lines)
         if lines and not self.problem:

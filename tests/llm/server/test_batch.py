@@ -322,7 +322,7 @@ def test_a_corrupt_ledger_is_named(batching: Any, ask: Ask, tmp_path: Path) -> N
 
 
 def test_two_commands_at_once_make_one_batch(batching: Any, openai_backend: Any, ask: Ask, tmp_path: Path) -> None:
-    service = FakeBatches(answered, n_looks=3, seconds=0.2)
+    service = FakeBatches(answered, n_looks=0, seconds=0.2)
     url = batching(service).model.base_url
     commands = [openai_backend(url, base_delay=0.001, batch_api=True) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
