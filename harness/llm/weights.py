@@ -86,7 +86,7 @@ def find_folder(name: str) -> Path | None:
 
 
 def find_commit(name: str, revision: str | None, download: bool, marker: str) -> str:
-    """Returns the commit at which the hub or its cache has a model."""
+    """Returns the commit at which the hub or its cache has a model; see `locate`."""
     try:
         from huggingface_hub import constants, hf_hub_download
         from huggingface_hub.errors import (

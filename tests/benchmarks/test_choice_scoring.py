@@ -112,7 +112,7 @@ class Ours:
         self.choice_tokens: tuple[int, ...] = ()
 
     def run(self) -> None:
-        responses = dict(self._backend.answer(iter(self._requests)))
+        responses = dict(self._backend.answer(iter(self._requests), {}.__setitem__))
         answers = [responses[i] for i in range(len(self._requests))]
         self.logprobs = [answer.choice_logprobs or () for answer in answers]
         self.n_prompt_tokens = [answer.n_prompt_tokens or 0 for answer in answers]
@@ -198,7 +198,7 @@ def test_choices_are_scored_many_times_faster(
         tokens_per_prompt=round(sum(ours.n_prompt_tokens) / len(prompts), 1),
         header_tokens=ours.n_header_tokens(prompts),
         choice_tokens=list(ours.choice_tokens), peer_passes_per_prompt=round(peer.passes(setting), 2),
-        peer_batch_size=peer.best, largest_difference_nats=float(f"{difference:.2g}"),
+        peer_batch_size=peer.best, largest_difference_nats=float(f"{difference:.2g}"), n_compared=len(pairs),
         peer_ran={"n_prompts": len(peer.logprobs), "seconds": round(seconds["peer"], 3), "factor": round(factor, 2)},
     )  # fmt: skip
     assert [max(range(len(a)), key=a.__getitem__) for a, _ in pairs] == [

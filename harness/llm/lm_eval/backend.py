@@ -8,17 +8,30 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from importlib.metadata import version
 from itertools import islice, product
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 from harness.errors import ConfigError, MissingDependencyError
-from harness.llm.backend import ModelSettings, register_backend
+from harness.llm.backend import Keep, ModelSettings, register_backend
 from harness.llm.calls import CallSettings
-from harness.llm.lm_eval.loading import check_name, load_model, public_arguments, read_arguments, refuse_settings
-from harness.llm.lm_eval.session import Answered, Failed, LmEvalSession
+from harness.llm.lm_eval.choosing import Plan, Scored, score_choices
+from harness.llm.lm_eval.loading import (
+    check_name,
+    find_commits,
+    is_local,
+    load_model,
+    public_arguments,
+    read_arguments,
+    refuse_settings,
+)
+from harness.llm.lm_eval.session import Answered, Failed, LmEvalSession, Question
 from harness.llm.request import Decoding, Request, Response
 from harness.prompting import Form, Prompt
+
+METHOD = 1
+"""How questions are put and read; raise it when a change can change an answer."""
 
 GROUP = 512
 """Requests taken and handed to lm-eval together, which sorts them by length and builds batches."""
@@ -29,19 +42,6 @@ END = "<|endoftext|>"
 Source: lm-eval's default for chat servers. Its usual choice, an empty line, could cut an answer unseen.
 """
 
-Question = tuple[Any, Any]
-"""(what the model reads, continuation), or (what the model reads, settings of the generation)."""
-
-
-class _Scored(NamedTuple):
-    """The choices after one prompt, as lm-eval scores them: white space that ends a prompt counts to each choice."""
-
-    questions: tuple[Question, ...]
-    """(what the model reads, continuation) for each choice."""
-    n_prompt_tokens: int | None
-    n_tokens: tuple[int, ...] | None
-    """Of each continuation; None: no tokenizer to ask."""
-
 
 @register_backend("lm-eval")
 class LmEvalBackend:
@@ -49,6 +49,8 @@ class LmEvalBackend:
 
     Sampling is repeatable where the model runs in this process, or where its server honours a seed.
     """
+
+    repeats_prompt = True
 
     def __init__(self, model: ModelSettings, calls: CallSettings) -> None:
         """Checks the settings; loads nothing.
@@ -70,16 +72,30 @@ class LmEvalBackend:
         self._model, self._calls = model, calls
         self._arguments = read_arguments(model.model_args)
         self._session: LmEvalSession | None = None
-        self._premises: dict[Question, float] = {}
-        """Log-likelihoods given premises, which many prompts share."""
+        self._premises: dict[Question, Answered] = {}
+        """Answers about premises, which many prompts share."""
 
     def identity(self) -> Mapping[str, object]:
-        """Returns name and arguments of the model, folders by their content, and the version of lm-eval."""
-        return {
+        """Returns name and arguments of the model, folders by their content, our method, lm-eval's version.
+
+        For a model of transformers in this process also device, libraries, and commits of what lies at the hub; for a
+        server its whole address.
+        """
+        identity = {
             "backend": "lm-eval",
             "model": self._model.model,
             "model_args": public_arguments(self._model.model_args),
+            "address": self._arguments.get("base_url"),
+            "method": METHOD,
             "lm_eval": version("lm_eval"),
+        }
+        if not is_local(self._model.model):
+            return identity
+        return identity | {
+            "commits": self._commits,
+            "device": self._arguments.get("device", self._model.device),
+            "transformers": version("transformers"),
+            "torch": version("torch"),
         }
 
     def render(self, prompt: Prompt) -> str:
@@ -93,27 +109,35 @@ class LmEvalBackend:
 
     def preferred_form(self) -> Form:
         """Returns "chat" for a chat server and for a model with a chat template."""
-        return "chat" if self._open.takes_messages else "plain"
+        return "chat" if self._open.texts.takes_messages else "plain"
 
     def count_tokens(self, text: str) -> int | None:
         """Returns the number of tokens, None for a model without a tokenizer of its own."""
-        return self._open.count_tokens(text)
+        return self._open.texts.count_tokens(text)
 
-    def answer(self, requests: Iterator[Request]) -> Iterator[tuple[int, Response]]:
-        """Yields answers group by group, as `Backend.answer` says.
+    def answer(self, requests: Iterator[Request], keep: Keep) -> Iterator[tuple[int, Response]]:
+        """Yields answers group by group, as `Backend.answer` says; each is kept when the model has made it.
 
         Raises:
             ModelError: as `render`; or the model gives no log-likelihoods, no texts, or refuses every call.
             CallsStoppedError: its server cannot be reached, or too many questions failed in a row.
             ConfigError: a request for beams.
         """
+        arrived: list[tuple[int, Response]] = []
+
+        def settle(number: int, response: Response) -> None:
+            keep(number, response)
+            arrived.append((number, response))
+
         numbered = enumerate(requests)
         while group := list(islice(numbered, GROUP)):
             # lm-eval looks at the first text of a batch to tell whether all begin with a start token: forms do not mix
             for (mode, ask), form in product((("choice", self._choose), ("generate", self._write)), get_args(Form)):
                 if asked := [(n, r) for n, r in group if (r.mode, r.prompt.form) == (mode, form)]:
-                    self._open.check_form(form)
-                    yield from ask(asked)
+                    self._open.texts.check_form(form)
+                    ask(asked, settle)
+                    yield from arrived
+                    arrived.clear()
                     if self._open.stopped is not None:
                         raise self._open.stopped
 
@@ -129,86 +153,89 @@ class LmEvalBackend:
             self._session = LmEvalSession(self._model.model, lm, n_threads)
         return self._session
 
+    @cached_property
+    def _commits(self) -> Mapping[str, str]:
+        return find_commits(self._arguments, self._calls.download)
+
     def _context(self, prompt: Prompt) -> Any:
         if prompt.form == "plain":
             return prompt.text
-        return self._open.apply_chat_template([{"role": m.role, "content": m.content} for m in prompt.messages])
+        return self._open.texts.apply_chat_template(prompt.messages)
 
-    def _score(self, prompt: Prompt, choices: Sequence[str]) -> _Scored:
-        context = self._context(prompt)
-        questions = tuple((context, prompt.continuation(choice)) for choice in choices)
-        tokens = [self._open.split_tokens(*question) for question in questions]
-        n_tokens = tuple(len(split[1]) for split in tokens if split is not None)
-        return _Scored(questions, self.count_tokens(context), n_tokens if len(n_tokens) == len(tokens) else None)
+    def _score(self, prompt: Prompt, choices: Sequence[str]) -> Scored:
+        return score_choices(self._open.texts, self._context(prompt), tuple(map(prompt.continuation, choices)))
 
-    def _choose(self, asked: Sequence[tuple[int, Request]]) -> Iterator[tuple[int, Response]]:
-        plans: list[tuple[int, _Scored, _Scored | None]] = []
+    def _choose(self, asked: Sequence[tuple[int, Request]], settle: Keep) -> None:
+        """Settles requests for choices, each when its last question is answered or its first has failed."""
+        plans: dict[int, Plan] = {}
+        waiting: dict[Question, list[int]] = {}
+        answered = dict(self._premises)
         for number, request in asked:
             given = self._score(request.prompt, request.choices)
             premise = self._score(request.prompt.premise, request.choices) if request.with_premise else None
-            if problem := self._open.too_long(given.n_prompt_tokens, max(given.n_tokens or [0])):
-                yield number, Response("error", error=problem)
-            else:
-                plans.append((number, given, premise))
-        premises = {question for _, _, premise in plans if premise for question in premise.questions}
-        wanted = dict.fromkeys(question for _, given, _ in plans for question in given.questions)
-        wanted |= dict.fromkeys(premises - self._premises.keys())
-        results = dict(zip(wanted, self._open.ask("loglikelihood", list(wanted)), strict=True))
-        answered = {question: result for question, result in results.items() if isinstance(result, Answered)}
-        found = self._premises | {question: float(result.value[0]) for question, result in answered.items()}
-        self._premises |= {question: found[question] for question in premises & found.keys()}
-        for number, given, premise in plans:
-            own = [*given.questions, *(premise.questions if premise else ())]
-            failed = [result for question in own if isinstance(result := results.get(question), Failed)]
-            if failed:
-                yield number, Response("error", error=failed[0].cause)
-            elif found.keys() >= set(own):
-                yield (
-                    number,
-                    Response(
-                        "stop",
-                        choice_logprobs=tuple(found[question] for question in given.questions),
-                        choice_tokens=given.n_tokens,
-                        premise_logprobs=tuple(found[question] for question in premise.questions) if premise else None,
-                        n_prompt_tokens=given.n_prompt_tokens,
-                        n_completion_tokens=None if given.n_tokens is None else 0,
-                        seconds=sum(answered[question].seconds for question in own if question in answered),
-                    ),
-                )
+            if problem := self._open.texts.too_long(given.n_prompt_tokens, max(given.n_tokens or [0])):
+                settle(number, Response("error", error=problem))
+                continue
+            old = premise is None or premise.questions[0] in waiting or premise.questions[0] in answered
+            plans[number] = plan = Plan(given, premise, (given,) if premise is None or old else (given, premise))
+            for question in dict.fromkeys(plan.questions):
+                if question not in answered:
+                    waiting.setdefault(question, []).append(number)
 
-    def _write(self, asked: Sequence[tuple[int, Request]]) -> Iterator[tuple[int, Response]]:
+        def settle_ready(numbers: Sequence[int]) -> None:
+            for number in numbers:
+                if number in plans and answered.keys() >= set(plans[number].questions):
+                    settle(number, plans.pop(number).respond(answered, self._open.is_server))
+
+        def arrive(place: int, result: Answered | Failed) -> None:
+            if isinstance(result, Answered):
+                answered[wanted[place]] = result
+                settle_ready(waiting[wanted[place]])
+                return
+            for number in waiting[wanted[place]]:
+                if plans.pop(number, None):
+                    settle(number, Response("error", error=result.cause))
+
+        premises = {question for plan in plans.values() if plan.premise for question in plan.premise.questions}
+        settle_ready(list(plans))
+        wanted = list(waiting)
+        self._open.ask("loglikelihood", wanted, arrive)
+        self._premises |= {question: answered[question] for question in premises & answered.keys()}
+
+    def _write(self, asked: Sequence[tuple[int, Request]], settle: Keep) -> None:
         together: list[tuple[int, Request, Any]] = []
         for number, request in asked:
             context = self._context(request.prompt)
-            if problem := self._open.too_long(self.count_tokens(context), request.decoding.max_new_tokens):
-                yield number, Response("error", error=problem)
+            if problem := self._open.texts.too_long(self.count_tokens(context), request.decoding.max_new_tokens):
+                settle(number, Response("error", error=problem))
             elif request.decoding.temperature > 0 and self._open.draws_here:
-                yield from self._generate([(number, request, context)], request.decoding.seed)
+                self._generate([(number, request, context)], settle, request.decoding.seed)
             else:
                 together.append((number, request, context))
-        yield from self._generate(together, None)
+        self._generate(together, settle)
 
-    def _generate(self, asked: Sequence[tuple[int, Request, Any]], seed: int | None) -> Iterator[tuple[int, Response]]:
-        """Yields the texts of requests that may share batches; draws in this process are made one by one, by seed."""
+    def _generate(self, asked: Sequence[tuple[int, Request, Any]], settle: Keep, seed: int | None = None) -> None:
+        """Settles requests that may share batches; draws in this process are made one by one, by seed."""
+
+        def arrive(place: int, result: Answered | Failed) -> None:
+            number, request, context = asked[place]
+            settle(number, self._text_response(request, context, result))
+
         questions = [(context, self._settings(request.decoding)) for _, request, context in asked]
-        for (number, request, context), result in zip(
-            asked, self._open.ask("generate_until", questions, seed), strict=True
-        ):
-            if isinstance(result, Failed):
-                yield number, Response("error", error=result.cause)
-            elif result is not None:
-                n_tokens = result.n_tokens if result.n_tokens is not None else self.count_tokens(result.value)
-                full = n_tokens is not None and n_tokens >= request.decoding.max_new_tokens
-                yield (
-                    number,
-                    Response(
-                        "length" if full and not result.ended else "stop",
-                        result.value,
-                        n_prompt_tokens=self.count_tokens(context),
-                        n_completion_tokens=n_tokens,
-                        seconds=result.seconds,
-                    ),
-                )
+        self._open.ask("generate_until", questions, arrive, seed)
+
+    def _text_response(self, request: Request, context: Any, result: Answered | Failed) -> Response:
+        if isinstance(result, Failed):
+            return Response("error", error=result.cause)
+        n_tokens = result.n_tokens if result.n_tokens is not None else self.count_tokens(result.value)
+        full = n_tokens is not None and n_tokens >= request.decoding.max_new_tokens
+        return Response(
+            "length" if full and not result.ended else "stop",
+            result.value,
+            n_prompt_tokens=self.count_tokens(context),
+            n_completion_tokens=n_tokens,
+            seconds=result.seconds,
+        )
 
     def _settings(self, decoding: Decoding) -> dict[str, object]:
         """Returns the settings of a generation under lm-eval's names."""
@@ -223,6 +250,6 @@ class LmEvalBackend:
             "do_sample": decoding.temperature > 0,
             "temperature": decoding.temperature,
         }
-        if decoding.seed is not None and self._open.takes_seed:
+        if decoding.seed is not None and self._open.is_server:
             settings["seed"] = decoding.seed
         return settings

@@ -9,17 +9,18 @@ import logging
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError, ModelError, UnknownNameError
 from harness.llm.backend import ModelSettings
 from harness.llm.calls import CallSettings
-from harness.llm.weights import content_name, hub_access, one_line
+from harness.llm.server.address import public_address
+from harness.llm.weights import content_name, find_commit, hub_access, one_line
 
 PACE = {
-    *("base_url", "batch_size", "ca_cert_path", "device", "max_batch_size", "max_retries", "num_concurrent"),
+    *("batch_size", "ca_cert_path", "device", "max_batch_size", "max_retries", "num_concurrent"),
     *("offload_folder", "timeout", "verify_certificate"),
 }
 """Arguments that name a machine or set the pace: no part of what answers depend on."""
@@ -50,13 +51,37 @@ def read_arguments(text: str) -> dict[str, Any]:
 
 
 def public_arguments(text: str) -> str:
-    """Returns arguments as results may hold them, sorted: a folder of this machine by name and content, no address.
+    """Returns arguments as results may hold them, sorted: folders by name and content, addresses without private ones.
 
     Raises:
-        ConfigError: one of them names a folder that is not there.
+        ConfigError: one of them names a folder that is not there, or an address is none.
     """
     parts = sorted(part.strip().partition("=") for part in text.split(",") if part.strip())
-    return ",".join(f"{name}={_content_of(value)}" for name, _, value in parts if name not in PACE)
+    return ",".join(
+        f"{name}={public_address(value) if name == 'base_url' else _content_of(value)}"
+        for name, _, value in parts
+        if name not in PACE
+    )
+
+
+def is_local(name: str) -> bool:
+    """Returns whether a model of lm-eval runs by transformers in this process."""
+    return name.startswith("hf") or name == "huggingface"
+
+
+def find_commits(arguments: Mapping[str, Any], download: bool) -> dict[str, str]:
+    """Returns the commits of weights and adapter at the hub, by argument; those are left out that are not at hand.
+
+    Args:
+        arguments: of a model of transformers; lm-eval takes one revision for both.
+        download: whether the hub may be asked for what is not in its cache.
+    """
+    commits, revision = {}, arguments.get("revision")
+    for name, marker in (("pretrained", "config.json"), ("peft", "adapter_config.json")):
+        if (value := arguments.get(name)) and not Path(str(value)).expanduser().exists():
+            with suppress(ModelError):  # loading will tell
+                commits[name] = find_commit(str(value), revision and str(revision), download, marker)
+    return commits
 
 
 def _content_of(value: str) -> str:
@@ -156,5 +181,3 @@ def quiet() -> Iterator[None]:
     finally:
         tqdm.__init__ = begin
         log.setLevel(level)
-
-

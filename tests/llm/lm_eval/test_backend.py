@@ -59,8 +59,9 @@ def hf(folder: Path) -> Backend:
 
 
 def ask(backend: Backend, *requests: Request) -> list[Response]:
-    found = dict(backend.answer(iter(requests)))
-    assert sorted(found) == list(range(len(requests)))
+    kept: dict[int, Response] = {}
+    found = dict(backend.answer(iter(requests), kept.__setitem__))
+    assert found == kept and sorted(found) == list(range(len(requests)))
     return [found[i] for i in range(len(requests))]
 
 
@@ -225,6 +226,10 @@ class Server:
                 outer.bodies.append(body)
                 status = outer.refuse(json.dumps(body))
                 reply = {"choices": [{"index": 0, "text": " joy", "message": {"content": "joy"}}]}
+                if isinstance(body.get("prompt"), list):  # tokens to be scored, and one more that is written
+                    n_tokens = len(body["prompt"][0]) + 1
+                    logprobs = {"token_logprobs": [-1.0] * n_tokens, "top_logprobs": [{"a": -1.0}] * n_tokens}
+                    reply["choices"][0]["logprobs"] = logprobs
                 content = json.dumps(reply if status == 200 else {"error": "no"}).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -359,7 +364,7 @@ def test_answers_before_a_stop_are_yielded(server: Server) -> None:
     arrived: dict[int, Response] = {}
     requests = [Request(plain(text), CHOICES) for text in ["first and the longest of all", *map(str, range(20))]]
     with pytest.raises(CallsStoppedError, match="8 times in a row"):
-        for number, response in served(server).answer(iter(requests)):
+        for number, response in served(server).answer(iter(requests), {}.__setitem__):
             arrived[number] = response
     assert arrived.pop(0).text == " joy"
     assert {answer.finish for answer in arrived.values()} == {"error"}
@@ -376,7 +381,7 @@ def test_requests_are_taken_in_groups(server: Server, monkeypatch: pytest.Monkey
             taken += 1
             yield Request(plain(f"{i}"), CHOICES)
 
-    answers = served(server).answer(requests())
+    answers = served(server).answer(requests(), {}.__setitem__)
     next(answers)
     assert taken == 2
     assert len(list(answers)) == 5
@@ -436,9 +441,81 @@ def test_identity_names_content_and_no_place(folder: Path, tmp_path: Path) -> No
     assert str(here["model_args"]).startswith("dtype=float32,pretrained=tiny@")
     (copy / "config.json").write_text((copy / "config.json").read_text() + " ")
     assert hf(copy).identity() != here
-    assert public_arguments("b=1,base_url=http://x,a=2,trust_remote_code=True") == "a=2,b=1,trust_remote_code=True"
+    assert public_arguments("b=1,batch_size=8,a=2,trust_remote_code=True") == "a=2,b=1,trust_remote_code=True"
     with pytest.raises(ConfigError, match="does not exist"):
         public_arguments("pretrained=/no/such/folder")
+
+
+def test_what_answers_depend_on_is_part_of_the_identity(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+
+    def commits(**arguments: str) -> object:
+        text = ",".join(f"{name}={value}" for name, value in arguments.items())
+        return build_backend(ModelSettings("lm-eval", "hf", model_args=text), CALLS).identity()["commits"]
+
+    assert commits(pretrained="org/name") == {}
+    for name, marker, commit in (("name", "config.json", "a" * 40), ("lora", "adapter_config.json", "b" * 40)):
+        snapshot = tmp_path / f"models--org--{name}" / "snapshots" / commit
+        snapshot.mkdir(parents=True)
+        (snapshot / marker).write_text("{}")
+        (snapshot.parents[1] / "refs").mkdir()
+        (snapshot.parents[1] / "refs" / "main").write_text(commit)
+    assert commits(pretrained="org/name", peft="org/lora") == {"pretrained": "a" * 40, "peft": "b" * 40}
+    assert commits(pretrained="org/name", revision="other") == {}
+    remote = served(server).identity()
+    assert remote["address"] == server.url and "torch" not in remote  # which server answers does not change with torch
+    assert remote["method"] == build_backend(ModelSettings("lm-eval", "hf"), CALLS).identity()["method"]
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [("http://localhost:8000/v1/completions", "local"), ("http://10.0.0.7/v1/completions", "local"),
+     ("https://llm.example.org/v1/completions", "llm.example.org/v1/completions")],
+)  # fmt: skip
+def test_arguments_name_public_servers_and_no_private_ones(address: str, public: str) -> None:
+    assert public_arguments(f"model=m,base_url={address}") == f"base_url={public},model=m"
+
+
+def test_a_tokenizer_that_ends_texts_is_refused(folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from tokenizers.processors import TemplateProcessing
+    from transformers import AutoTokenizer
+
+    shutil.copytree(folder, tmp_path / "closing")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    tokenizer.save_pretrained(tmp_path / "closing")
+    with pytest.raises(ModelError, match="ends each text with an end token.*; use backend=transformers"):
+        ask(hf(tmp_path / "closing"), Request(PLAIN, CHOICES, "choice"))
+
+
+def test_an_answer_is_kept_when_it_is_made(server: Server, fragile: list[list[str]]) -> None:
+    kept: dict[int, Response] = {}
+    seen: list[int] = []
+    server.refuse = lambda text: seen.append(len(kept)) or 200  # type: ignore[func-returns-value]
+    requests = [Request(plain(f"fine {i}"), CHOICES) for i in range(5)]
+    next(served(server).answer(iter(requests), kept.__setitem__))
+    assert seen == [0, 1, 2, 3, 4]
+    made: list[int] = []
+    here = build_backend(ModelSettings("lm-eval", "test-fragile"), CALLS)
+    assert len(list(here.answer(iter(requests), lambda *answer: made.append(len(fragile[-1]))))) == 5
+    assert made == [1, 2, 3, 4, 5]
+
+
+def test_prompts_of_choices_are_counted_as_often_as_they_are_sent(server: Server, folder: Path) -> None:
+    arguments = f"model=m,base_url={server.url},tokenizer={folder},tokenizer_backend=huggingface"
+    backend = build_backend(ModelSettings("lm-eval", "local-completions", model_args=arguments), CALLS)
+    prompts = [plain("A: I won!\nEmotion:"), plain("B: Oh, well.\nEmotion:")]
+    answers = ask(backend, *(Request(prompt, CHOICES, "choice", with_premise=True) for prompt in prompts))
+    sent = [len(tokens) for body in server.bodies for tokens in body["prompt"]]
+    assert len(sent) == 3 * len(CHOICES)  # both share a premise
+    assert sum(answer.n_prompt_tokens or 0 for answer in answers) == sum(sent)
+    assert answers[0].choice_logprobs == pytest.approx([-float(n) for n in answers[0].choice_tokens or ()])
 
 
 def test_lm_eval_is_asked_for_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ def test_the_adapter_counts_and_the_numbers_are_ours(base: Path, adapter: Path) 
     with_lora = build.create_from_arg_obj({"model": str(base), "adapter": str(adapter)}, {"batch_size": 4})
     without = build.create_from_arg_string(f"model={base},dtype=fp32", {"device": "cpu", "max_batch_size": None})
     ours = build_backend(ModelSettings("transformers", str(base), adapter=str(adapter)), CallSettings())
-    (_, response), *_ = ours.answer(iter([Request(PROMPT, CHOICES, "choice")]))
+    (_, response), *_ = ours.answer(iter([Request(PROMPT, CHOICES, "choice")]), {}.__setitem__)
     assert log_likelihoods(with_lora) == pytest.approx(response.choice_logprobs, abs=1e-4)
     differences = [abs(a - b) for a, b in zip(log_likelihoods(with_lora), log_likelihoods(without), strict=True)]
     assert min(differences) > 1e-3

@@ -98,7 +98,8 @@ def test_the_choice_task_scores_as_our_own_run_does(tmp_path: Path, model: Path,
         asked = [(backend.render(prompt), prompt.continuation(name)) for name in NAMES.shown]
         assert sample["arguments"] == asked
     assert [s["doc"]["id"] for s in samples] == list(make_dataset().split("test").gold)
-    responses = dict(backend.answer(Request(prompt, NAMES.shown, "choice") for prompt in prompts))
+    requests = (Request(prompt, NAMES.shown, "choice") for prompt in prompts)
+    responses = dict(backend.answer(requests, {}.__setitem__))
     for how, end in (("sum", ""), ("byte-mean", "_bytes")):
         predicted = [pick_choice(responses[i], NAMES, how)[0].label for i in range(len(prompts))]  # type: ignore[arg-type]
         assert scores[f"weighted_f1{end},none"] == pytest.approx(our_score("weighted_f1", predicted), abs=1e-12)
