@@ -27,6 +27,12 @@ def weigh_choices(response: Response, choices: Sequence[str], how: Normalisation
     (the same for ASCII). "pmi" subtracts the likelihood given `prompt.premise`; lm-eval's acc_mutual_info subtracts
     the one given nothing.
 
+    Where the prompt, or the header that a chat template ends with, ends in white space, log-likelihoods include that of
+    the white space too, as lm-eval's do: it is tokenised with what follows. Its share is the same for all choices where
+    it has tokens of its own, and plays no part in "sum" and "pmi" then; but the means divide it by lengths that leave
+    it out, which favours long labels. So compare "byte-mean" and "token-mean" among prompts that end alike, and have
+    plain prompts end in a word or a colon.
+
     Args:
         response: an answer in mode "choice".
         choices: names as they were shown, in the order of the request.
