@@ -52,7 +52,8 @@ class Backend(Protocol):
     def identity(self) -> Mapping[str, object]:
         """Returns what the answers depend on beside the request, as JSON values: model, revision, adapter, dtype, ...
 
-        Two back ends with equal identity give equal answers; machine paths and addresses are not part of it.
+        Two back ends with equal identity give equal answers. No path of a machine is part of it; where a private server
+        stands is, under "address", which goes into the response store only, never into results.
         """
         ...
 

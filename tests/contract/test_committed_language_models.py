@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def without_versions(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the predictor says of itself, less the versions of libraries, which may be others here."""
+    return {**facts, "model": {k: v for k, v in facts["model"].items() if k not in ("torch", "transformers")}}
+
+
 def test_the_board_names_the_model_by_its_content(models: Path) -> None:
     assert {job.params["model"] for job in JOBS} == {content_name(models / "tiny-random-llama")}
 
@@ -42,7 +49,7 @@ def test_the_same_answers_come_again(
     assert outcome.status == "done", outcome.detail
     again = StoredRun(Path(outcome.path), read_manifest(Path(outcome.path) / "manifest.json"))
     committed = RunStore(COMMITTED).find(f"runs/sample/test/{job.predictor}/{outcome.run_id}")
-    assert again.manifest.predictor.facts == committed.manifest.predictor.facts
+    assert without_versions(again.manifest.predictor.facts) == without_versions(committed.manifest.predictor.facts)
     expected, got = committed.predictions(), again.predictions()
     assert [(p.label, p.status) for p in got.values()] == [(p.label, p.status) for p in expected.values()]
     for utterance, prediction in expected.items():

@@ -21,6 +21,11 @@ _NO_KEY = "none"
 """Sent to servers that want no key, because the client wants one."""
 
 
+def key_name(is_openai: bool) -> str:
+    """Returns the environment variable with the key of a server: no other host is sent the key of OpenAI."""
+    return _KEY_NAMES[0] if is_openai else _KEY_NAMES[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """An OpenAI-compatible server."""
@@ -35,8 +40,8 @@ class Server:
 
     @property
     def key_name(self) -> str:
-        """The environment variable with its key: no other host is sent the key of OpenAI."""
-        return _KEY_NAMES[0] if self.is_openai else _KEY_NAMES[1]
+        """The environment variable with its key."""
+        return key_name(self.is_openai)
 
     def key(self) -> str:
         """Returns the key.

@@ -60,10 +60,19 @@ def read_usage(usage: object) -> dict[str, Any]:
 
 def _read_message(choice: Mapping[str, Any]) -> Response:
     message = choice["message"]
-    text, refusal = message.get("content") or "", message.get("refusal")
+    text, refusal = _join_parts(message.get("content")), message.get("refusal")
     finish = "filter" if refusal else _FINISH.get(choice.get("finish_reason") or "", "stop")
     first = ((choice.get("logprobs") or {}).get("content") or [{}])[0].get("top_logprobs") or []
     return Response(finish, text, refusal or "", first_token_logprobs=_by_text(first))
+
+
+def _join_parts(content: object) -> str:
+    """Returns the text of a message, which some servers send in parts; raises TypeError for anything else."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list):
+        raise TypeError(f"content is of type {type(content).__name__}")
+    return "".join(_join_parts(part["text"]) for part in content if part["type"] == "text")
 
 
 def _read_text(choice: Mapping[str, Any]) -> Response:

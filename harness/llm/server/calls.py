@@ -14,6 +14,7 @@ from harness.errors import CallsStoppedError, ModelError
 from harness.llm.calls import CallSettings
 from harness.llm.redaction import redact
 from harness.llm.request import Finish, Request, Response, guess_tokens
+from harness.llm.server.address import OPENAI_HOST, key_name
 from harness.llm.server.answers import read_answer
 from harness.llm.server.dialect import Dialect
 from harness.llm.server.faults import Fault, classify
@@ -183,9 +184,8 @@ def nobody_answers(place: str, item: Item) -> CallsStoppedError:
 def model_error(model: str, place: str, fault: Fault) -> ModelError:
     """Returns the error of a server that will answer no call, saying what to type."""
     if fault.status in (401, 403):
-        return ModelError(
-            f"{place} refuses the key: {fault.error}; type: export OPENAI_API_KEY=... (ERC_API_KEY elsewhere)"
-        )
+        key = key_name(is_openai=place == OPENAI_HOST)
+        return ModelError(f"{place} refuses the key: {fault.error}; type: export {key}=...")
     return ModelError(
         f"{place} does not know model {model!r}: {fault.error}; check the name, and that base_url ends as the server "
         "says (mostly in /v1)"

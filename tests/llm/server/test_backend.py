@@ -301,6 +301,26 @@ def test_an_answer_that_was_cut_may_still_have_kept_the_constraint(
     assert (answer.finish, answer.text, answer.n_attempts) == ("length", '{"lab', 1)
 
 
+@pytest.mark.parametrize(
+    ("content", "finish", "text"),
+    [
+        ([{"type": "text", "text": "jo"}, {"type": "image_url"}, {"type": "text", "text": "y"}], "stop", "joy"),
+        ([], "stop", ""),
+        (None, "stop", ""),
+        ({"text": "joy"}, "error", None),
+        ([{"type": "text", "text": 7}], "error", None),
+    ],
+)
+def test_content_in_parts_is_joined_and_anything_else_is_no_answer(
+    loopback: Any, openai_backend: Any, ask: Callable[..., Request], wire: Any, content: object, finish: str, text: Any
+) -> None:
+    async def handler(call: Any) -> Any:
+        return wire.say("neutral") if call.prompt == "other" else wire.say(content)
+
+    answer, _ = said(openai_backend(loopback(handler), max_retries=1), ask("a"), ask("other"))
+    assert (answer.finish, answer.text) == (finish, text)
+
+
 def test_an_unknown_model_and_a_wrong_key_say_what_to_type(
     loopback: Any, openai_backend: Any, ask: Callable[..., Request], wire: Any
 ) -> None:
@@ -310,7 +330,7 @@ def test_an_unknown_model_and_a_wrong_key_say_what_to_type(
     backend = openai_backend(loopback(handler))
     with pytest.raises(ModelError, match="does not know model 'm'"):
         said(backend, ask("model"))
-    with pytest.raises(ModelError, match="type: export OPENAI_API_KEY"):
+    with pytest.raises(ModelError, match="type: export ERC_API_KEY"):
         said(backend, ask("key"))
 
 
