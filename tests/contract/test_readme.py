@@ -53,7 +53,9 @@ def test_every_command_runs(reader: Path) -> None:
         done.append((command, result.stdout))
     printed = dict(done)
     assert "lab/shouts" in printed["erc-harness leaderboard build sample"]
-    assert "lab/shouts[mark=?]" in printed["erc-harness leaderboard build sample"]
+    assert re.search(r"lab/shouts\[.*\n +mark=\?\]", printed["erc-harness leaderboard build sample"])  # a long name
+    assert "tiny-random-llama" in printed["erc-harness cache stats"]
+    assert "differs in prompt" in next(out for command, out in done if "cache why" in command)
     table = (reader / "table.tex").read_text(encoding="utf-8")
     assert "\\toprule" in table
     assert "tfidf-svm" in table
