@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.data import Split
-from harness.features.text import TextEncoder
 from harness.predictors import PredictorCard, register_predictor
 from harness.predictors.prompted import PromptedPredictor
 from harness.prompting.exemplars import Exemplar, ExemplarPlan, Selection
-from harness.prompting.selection import Selector, build_selector
 from harness.schema import DialogueView
 
 
@@ -57,11 +55,15 @@ class FewShot(PromptedPredictor):
 
     def fit(self, train: Split, dev: Split) -> None:
         """Takes the training split to choose exemplars from; dev is not looked at."""
+        from harness.prompting.selection import build_selector
+
         encode = None
         if self.selection == "embedding":
+            from harness.features.text import TextEncoder
+
             encode = TextEncoder(Path(self.encoder) if self.encoder else None).encode
         names = self._names(train.label_set)
-        self._selector: Selector = build_selector(train, names, self.shown, self._plan, self.seed, encode)
+        self._selector = build_selector(train, names, self.shown, self._plan, self.seed, encode)
 
     def choose_exemplars(self, targets: Sequence[tuple[DialogueView, int]]) -> Sequence[tuple[Exemplar, ...]]:
         """Returns what the plan says."""

@@ -9,14 +9,13 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from harness.data import Split
 from harness.data.descriptions import read_descriptions
 from harness.errors import ConfigError, MissingDependencyError, UnknownNameError
 from harness.llm import Backend, CallSettings, Request, build_backend
 from harness.llm.answer import Answer, Estimate
-from harness.llm.client import Client
 from harness.llm.reading.choices import pick_choice, scores_from_first_token
 from harness.llm.reading.parsing import read_answer
 from harness.predictors.card import PredictorCard
@@ -27,6 +26,9 @@ from harness.prompting.exemplars import Exemplar
 from harness.prompting.label_names import LabelNames, name_labels
 from harness.prompting.templates import Template, load_template
 from harness.schema import DialogueView, Generation, LabelSet, Prediction
+
+if TYPE_CHECKING:
+    from harness.llm.client import Client
 
 PRIVATE = ("address",)
 """Parts of a model's identity that are no result: where a server stood."""
@@ -189,6 +191,8 @@ class PromptedPredictor(PromptSettings, Predictor):
     @cached_property
     def client(self) -> Client:
         """The model behind its cache and limits."""
+        from harness.llm.client import Client
+
         return Client(self._backend, self._calls)
 
     # Parts
