@@ -134,13 +134,13 @@ class OpenAIBackend:
                     if (item := next(source, None)) is None:
                         break
                     session.send(item)
-            except Exception as error:
+            except Exception as error:  # whatever the source raises is raised once its requests are answered
                 failure = error
             if not session.n_unreceived:
                 break
             try:
                 received = session.receive()
-            except Exception as error:
+            except Exception as error:  # whatever ended a call is raised once those in flight have come
                 failure = failure or error
                 continue
             if received is None:

@@ -228,7 +228,7 @@ class _Round:
         """Turns errors of the client into ours; a batch that is not there any more is forgotten."""
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # what is no fault of a call goes on as it is
             if (fault := classify(error, known_secrets())) is None:
                 raise
             if fault.status == 404 and forget is not None:

@@ -124,7 +124,7 @@ class Caller:
             if isinstance(payload, str):  # a server that calls its JSON something else
                 payload = json.loads(payload)
             response = read_answer(request, body, payload)
-        except Exception as error:
+        except Exception as error:  # what is no fault of a call goes on as it is
             if (fault := classify(error, self.secrets)) is None:
                 raise
         finally:
