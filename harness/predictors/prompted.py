@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from harness.data import Split
-from harness.data.descriptions import read_descriptions
+from harness.data.descriptions import LabelWords, label_words, read_descriptions
 from harness.errors import ConfigError, MissingDependencyError, UnknownNameError
 from harness.llm import Backend, CallSettings, Request, build_backend
 from harness.llm.answer import Answer, Estimate
@@ -83,11 +83,17 @@ class PromptedPredictor(PromptSettings, Predictor):
         self._calls = calls
 
     def remark(self) -> str:
-        """Returns how many calls failed, and why most of them did: said, not stored, for it may quote a prompt."""
-        if not self._errors:
-            return ""
-        (often, n_often), n = self._errors.most_common(1)[0], self._errors.total()
-        return f"{n} call{'s' if n > 1 else ''} failed, {n_often} with: {often}; add --rerun to ask those again"
+        """Returns how many calls failed, and why most of them did: said, not stored, for it may quote a prompt.
+
+        And how many descriptions of the video may give the answer away.
+        """
+        remarks = []
+        if self._errors:
+            (often, n_often), n = self._errors.most_common(1)[0], self._errors.total()
+            remarks.append(f"{n} call{'s' if n > 1 else ''} failed, {n_often} with: {often}; add --rerun to ask again")
+        if self._leaks is not None and self._leaks.n_with_any:
+            remarks.append(f"{self._leaks.share:.1%} of the video descriptions contain the name of a label")
+        return "; ".join(remarks)
 
     def close(self) -> None:
         """Lets go of the model and of the store."""
@@ -111,12 +117,18 @@ class PromptedPredictor(PromptSettings, Predictor):
     def facts(self) -> dict[str, Any]:
         """Returns the model as it was found, the template, and the form."""
         template = self._template
-        return {
+        facts: dict[str, Any] = {
             "model": {key: value for key, value in self._backend.identity().items() if key not in PRIVATE},
             "template": {"name": template.name, "sha256": template.sha256},
             "form": self._form,
             "answers": self.reading,
         }
+        if self._leaks is not None:
+            facts["video"] = {
+                "n_descriptions": self._leaks.n_descriptions,
+                "share_with_label_words": round(self._leaks.share, 4),
+            }
+        return facts
 
     @classmethod
     def identify(cls, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,6 +233,15 @@ class PromptedPredictor(PromptSettings, Predictor):
     @cached_property
     def _videos(self) -> dict[str, str]:
         return read_descriptions(Path(self.video)) if self.video else {}
+
+    @property
+    def _leaks(self) -> LabelWords | None:
+        """Label names in the descriptions of the video; None without descriptions, or before the labels are known."""
+        if not self.video or not self._named:
+            return None
+        return label_words(
+            self._videos, {n for known in self._named.values() for n in (*known.label_set.labels, *known.shown)}
+        )
 
     def _check_videos(self, dialogues: Sequence[DialogueView]) -> None:
         """Checks that descriptions, if there are any, are of these dialogues."""

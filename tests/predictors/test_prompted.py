@@ -265,7 +265,7 @@ def test_few_failures_are_remarked_with_their_reason_and_not_stored(
     outcome = run_it(window=0)
     n = sealed(outcome).manifest.statuses["failed"]
     assert n > 1
-    assert outcome.detail == f"{n} calls failed, {n} with: HTTP 400: boo; add --rerun to ask those again"
+    assert outcome.detail == f"{n} calls failed, {n} with: HTTP 400: boo; add --rerun to ask again"
     assert b"boo" not in b"".join(path.read_bytes() for path in Path(outcome.path).iterdir())
 
 
@@ -323,6 +323,17 @@ def test_descriptions_of_another_split_are_refused(run_it: Any, tmp_path: Path) 
     file.write_text(json.dumps({"utterance_id": "nope", "description": "a raised eyebrow"}) + "\n")
     outcome = run_it(video=str(file))
     assert (outcome.status, "ids are like 'nope'" in outcome.detail) == ("failed", True)
+
+
+def test_descriptions_that_name_a_label_are_told_and_recorded(run_it: Any, toy: Any, tmp_path: Path) -> None:
+    first, second, *_ = toy("test").gold
+    file = tmp_path / "video.jsonl"
+    lines = ({"utterance_id": first, "description": "sheer Joy"}, {"utterance_id": second, "description": "a chair"})
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    outcome = run_it(video=str(file))
+    assert outcome.detail == "50.0% of the video descriptions contain the name of a label"
+    facts = sealed(outcome).manifest.predictor.facts
+    assert facts["video"] == {"n_descriptions": 2, "share_with_label_words": 0.5}
 
 
 def test_a_template_that_never_shows_its_target_is_refused(by_rule: None, toy: Any, tmp_path: Path) -> None:
