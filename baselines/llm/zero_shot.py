@@ -1,7 +1,7 @@
 """A language model that is asked without examples."""
 
 from harness.predictors import PredictorCard, register_predictor
-from harness.predictors.prompted import PromptedPredictor
+from harness.predictors.prompted import AskedPredictor
 
 
 @register_predictor(
@@ -13,5 +13,5 @@ from harness.predictors.prompted import PromptedPredictor
         summary="A language model asked about each utterance, without examples; -P model=... names it.",
     ),
 )
-class ZeroShot(PromptedPredictor):
+class ZeroShot(AskedPredictor):
     """Instruction, labels, context and the utterance; learns nothing."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from harness.cli.output import note, print_json, print_table
 from harness.schema.run import row_label
 
 if TYPE_CHECKING:
     from harness.evaluation.jobs import PreparedRun, Settings
-    from harness.predictors.prompted import PromptedPredictor
 
 
 def show_estimates(runs: Sequence[PreparedRun], settings: Settings, as_json: bool) -> None:
@@ -29,8 +28,7 @@ def show_estimates(runs: Sequence[PreparedRun], settings: Settings, as_json: boo
 
 def _estimate(run: PreparedRun, settings: Settings) -> dict[str, Any]:
     """Returns the estimate of one run; a run that prompts nobody takes no request."""
-    from harness.evaluation.jobs import learned_predictor
-    from harness.predictors.prompted import PromptedPredictor
+    from harness.evaluation.jobs import prompting_predictor
 
     row: dict[str, Any] = {
         "run_id": run.config.run_id,
@@ -39,10 +37,10 @@ def _estimate(run: PreparedRun, settings: Settings) -> dict[str, Any]:
         "split": run.split.name,
         "seed": run.job.seed,
     }
-    if not issubclass(run.spec.build, PromptedPredictor):
+    predictor = prompting_predictor(run, settings)
+    if predictor is None:
         empty = dict.fromkeys(("n_prompt_tokens", "n_completion_tokens_max", "usd_low", "usd_high"))
         return {**row, "n_requests": 0, "n_cached": 0, **empty, "approximate": False}
-    predictor = cast("PromptedPredictor", learned_predictor(run, settings.calls))
     views = [v for d in run.split.dialogues for v in d.views(run.card.context, run.split.label_set)]
     return {**row, **asdict(predictor.estimate(views))}
 

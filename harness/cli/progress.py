@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +12,9 @@ from harness.cli.output import clean, note
 from harness.evaluation.jobs import PreparedRun
 from harness.evaluation.runner import Progress
 from harness.schema.run import RunOutcome, row_label
+
+NOTE_SECONDS = 30.0
+"""Between two lines about learning, where there are no bars."""
 
 
 class RunDisplay:
@@ -30,7 +34,8 @@ class RunDisplay:
         self._quiet = quiet
         self._bars: Any = None
         self._tasks: dict[int, Any] = {}
-        self._started: set[int] = set()
+        self._told: dict[int, float] = {}
+        """When a line about a run was last written, where there are no bars."""
         self._ended: set[int] = set()
 
     def __enter__(self) -> Self:
@@ -55,14 +60,24 @@ class RunDisplay:
         """Shows the progress of one run; a report that comes after its outcome is dropped."""
         if self._quiet or index in self._ended:
             return
+        phase = "learning" if progress.phase == "fit" else "predicting"
+        if progress.text:
+            phase += f", {clean(progress.text)}"
         if self._bars is not None:
             if index not in self._tasks:
-                self._tasks[index] = self._bars.add_task("", total=progress.total)
-            phase = "learning" if progress.phase == "fit" else "predicting"
-            self._bars.update(self._tasks[index], completed=progress.done, description=f"{self._names[index]}: {phase}")
-        elif index not in self._started:
-            self._started.add(index)
-            note(f"[{index + 1}/{len(self._names)}] {self._names[index]}: started")
+                self._tasks[index] = self._bars.add_task("")
+            description = f"{self._names[index]}: {phase}"
+            total = progress.total or None
+            self._bars.update(self._tasks[index], completed=progress.done, total=total, description=description)
+            return
+        where = f"[{index + 1}/{len(self._names)}] {self._names[index]}"
+        if index not in self._told:
+            note(f"{where}: started")
+        elif progress.phase == "fit" and time.monotonic() - self._told[index] >= NOTE_SECONDS:
+            note(f"{where}: {phase}, step {progress.done} of {progress.total}")
+        else:
+            return
+        self._told[index] = time.monotonic()
 
     def on_outcome(self, index: int, outcome: RunOutcome) -> None:
         """Shows how one run ended."""

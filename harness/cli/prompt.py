@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -65,16 +65,15 @@ def show(
 def ready_predictor(
     name: str, dataset: str, split: str, seed: int, param: list[str] | None, data_dir: Any, plugin: list[str] | None
 ) -> tuple[PromptedPredictor, Split]:
-    """Returns a predictor that prompts, having learned its exemplars, and the split to ask about.
+    """Returns a predictor that prompts, with its exemplars, and the split to ask about.
 
     Raises:
         ConfigError: the predictor does not prompt.
         HarnessError: as `harness.evaluation.jobs.prepare`.
     """
     from harness.cli.run import parse_params
-    from harness.evaluation.jobs import Settings, learned_predictor, prepare
+    from harness.evaluation.jobs import Settings, prepare, prompting_predictor
     from harness.predictors.plugins import load_plugins
-    from harness.predictors.prompted import PromptedPredictor
     from harness.schema.run import Job
 
     if split not in ("dev", "test"):
@@ -82,6 +81,7 @@ def ready_predictor(
     load_plugins(tuple(plugin or ()))
     settings = Settings(find_layout(None).root, find_data_dir(data_dir))
     run = prepare(Job(name, parse_params(param or ()), dataset, split, seed), settings)
-    if not issubclass(run.spec.build, PromptedPredictor):
+    predictor = prompting_predictor(run, settings)
+    if predictor is None:
         raise ConfigError(f"predictor {name!r} sends no prompts; give one of family 'llm', such as 'zero-shot'")
-    return cast("PromptedPredictor", learned_predictor(run, settings.calls)), run.split
+    return predictor, run.split

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from harness.data import Dataset, Split, load_dataset
 from harness.errors import ConfigError
@@ -16,6 +16,8 @@ from harness.llm.calls import CallSettings
 from harness.metrics import get_metric
 from harness.predictors import PREDICTORS, Predictor, PredictorCard, PredictorSpec
 from harness.predictors.build import build_predictor, resolve_params
+from harness.predictors.prompted import PromptedPredictor
+from harness.predictors.session import Session
 from harness.schema.run import DataRecord, Job, PredictorRecord, RunConfig
 from harness.store.atomic import sha256_of
 from harness.store.layout import Layout
@@ -113,12 +115,17 @@ def _check_buildable(spec: PredictorSpec, params: dict[str, Any], seed: int, dat
         raise ConfigError(f"predictor {spec.name!r} learns, but dataset {dataset.name!r} has no {missing[0]} split")
 
 
-def learned_predictor(run: PreparedRun, calls: CallSettings) -> Predictor:
-    """Returns the predictor of a run as it is when it predicts, outside of any run: nothing is written."""
-    predictor = build_predictor(run.spec, run.params, run.job.seed)
-    predictor.use(calls)
+def prompting_predictor(run: PreparedRun, settings: Settings) -> PromptedPredictor | None:
+    """Returns the predictor of a run with all that its prompts show, outside of any run: no weights are trained.
+
+    None if it prompts nobody.
+    """
+    if not issubclass(run.spec.build, PromptedPredictor):
+        return None
+    predictor = cast("PromptedPredictor", build_predictor(run.spec, run.params, run.job.seed))
+    predictor.use(Session(settings.calls, settings.data_dir))
     if type(predictor).fit is not Predictor.fit:
-        predictor.fit(run.dataset.split("train"), run.dataset.split("dev"))
+        predictor.take_exemplars(run.dataset.split("train"))
     return predictor
 
 

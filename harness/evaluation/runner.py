@@ -22,6 +22,7 @@ from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
 from harness.predictors import Predictor
 from harness.predictors.answers import check_answers
 from harness.predictors.build import build_predictor
+from harness.predictors.session import FitProgress, Session
 from harness.schema import STATUSES, Dialogue
 from harness.schema.run import Manifest, RunOutcome, RunStatus
 from harness.store import StoredRun, provenance
@@ -49,9 +50,11 @@ class Progress:
 
     phase: Literal["fit", "predict"]
     done: int
-    """Dialogues predicted."""
+    """Dialogues predicted, or steps of learning taken."""
     total: int
-    """Dialogues to predict."""
+    """Dialogues to predict, or steps to take; 0: unknown."""
+    text: str = ""
+    """How learning goes, in a few words."""
 
 
 Report = Callable[[Progress], None]
@@ -98,7 +101,11 @@ def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) ->
     split = run.split
     dialogues = [d for d in split.dialogues if d.labelled()]
     predictor = build_predictor(run.spec, run.params, run.job.seed)
-    predictor.use(settings.calls)
+
+    def tell(progress: FitProgress) -> None:
+        report(Progress("fit", progress.done, progress.total, progress.text))
+
+    predictor.use(Session(settings.calls, settings.data_dir, report=tell))
     facts = sha256_of(json.dumps(predictor.facts(), sort_keys=True).encode())  # a name may mean another model by now
     made_with = {"code": code_sha256(run.spec.build), "facts": facts, **provenance.versions()}
     log = RunLog(folder / LOG, run.config.config_id, made_with, datetime.now(UTC).isoformat(timespec="seconds"))
@@ -108,7 +115,7 @@ def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) ->
         _check_log(dialogues, log)
         todo = [d for d in dialogues if d.id not in log.content.predictions]
         if todo:
-            report(Progress("fit", 0, len(dialogues)))
+            report(Progress("fit", 0, 0))
             _learn(predictor, run, folder, log)
         for batch in _chunks(todo, type(predictor)):
             report(Progress("predict", len(log.content.predictions), len(dialogues)))

@@ -21,7 +21,7 @@ from harness.data import Dataset, Split
 from harness.predictors.answers import label_fault, score_fault, target_fault
 from harness.predictors.build import resolve_params
 from harness.predictors.predictor import PredictorSpec
-from harness.predictors.trial import SEED, Keep, Trial, compare_answers, compare_sessions
+from harness.predictors.trial import SEED, Keep, Trial, compare_answers, compare_hearings
 from harness.schema import Dialogue, Utterance
 
 
@@ -97,25 +97,25 @@ def _learning(trial: Trial) -> str | None:
 
 
 def _targets(trial: Trial) -> str | None:
-    return target_fault(trial.views(trial.dialogues()), trial.session.together)
+    return target_fault(trial.views(trial.dialogues()), trial.hearing.together)
 
 
 def _labels(trial: Trial) -> str | None:
-    return label_fault(trial.session.together, trial.label_set)
+    return label_fault(trial.hearing.together, trial.label_set)
 
 
 def _scores(trial: Trial) -> str | None:
-    return score_fault(trial.session.together, trial.label_set)
+    return score_fault(trial.hearing.together, trial.label_set)
 
 
 def _repetition(trial: Trial) -> str | None:
-    return compare_sessions(trial.session, trial.ask(trial.train(), trial.dialogues()))
+    return compare_hearings(trial.hearing, trial.ask(trial.train(), trial.dialogues()))
 
 
 def _determinism(trial: Trial) -> str | None:
     if not trial.card.deterministic:
         return None
-    return compare_sessions(trial.session, trial.ask(trial.train(SEED + 1), trial.dialogues()))
+    return compare_hearings(trial.hearing, trial.ask(trial.train(SEED + 1), trial.dialogues()))
 
 
 def _gold(trial: Trial) -> str | None:
@@ -124,7 +124,7 @@ def _gold(trial: Trial) -> str | None:
         return f"a view leads to {found!r}"
     labels = trial.label_set.labels
     others = {id_: labels[(labels.index(label) + 1) % len(labels)] for id_, label in trial.gold.items()}
-    return compare_sessions(trial.session, trial.ask(trial.train(), trial.dialogues(others)))
+    return compare_hearings(trial.hearing, trial.ask(trial.train(), trial.dialogues(others)))
 
 
 def _context(trial: Trial) -> str | None:
@@ -134,20 +134,20 @@ def _context(trial: Trial) -> str | None:
         "full": [],
     }
     for keep in allowed[trial.card.context]:
-        fault = compare_sessions(trial.session, trial.ask(trial.train(), trial.altered(keep)), trial.kept(keep))
+        fault = compare_hearings(trial.hearing, trial.ask(trial.train(), trial.altered(keep)), trial.kept(keep))
         if fault is not None:
             return f"{fault}, after an utterance that the card hides was altered"
     return None
 
 
 def _order(trial: Trial) -> str | None:
-    alone = compare_answers(trial.session.together, trial.session.singly)
+    alone = compare_answers(trial.hearing.together, trial.hearing.singly)
     if alone is not None:
         return f"{alone}, when asked about one view at a time"
-    dialogues = trial.dialogues()  # named, so that gold is in memory as in the session to compare with
+    dialogues = trial.dialogues()  # named, so that gold is in memory as in the hearing to compare with
     views = trial.views(dialogues)
     shuffled = [views[i] for i in np.random.default_rng(SEED).permutation(len(views))]
-    together = trial.session.together
+    together = trial.hearing.together
     trial.forget(trial.subject)
     fault = compare_answers(together, list(trial.subject.predict_batch(shuffled)))
     return None if fault is None else f"{fault}, when the views come in another order"
@@ -160,7 +160,7 @@ def _resumption(trial: Trial) -> str | None:
         trial.subject.save(Path(folder))
         restored = trial.build()
         restored.load(Path(folder))
-    return compare_sessions(trial.session, trial.ask(restored, trial.dialogues()))
+    return compare_hearings(trial.hearing, trial.ask(restored, trial.dialogues()))
 
 
 CHECKS = (

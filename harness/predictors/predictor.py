@@ -9,8 +9,8 @@ from typing import Any, ClassVar, TypeVar
 
 from harness.data import Split
 from harness.errors import ConfigError
-from harness.llm.calls import CallSettings
 from harness.predictors.card import PredictorCard
+from harness.predictors.session import Session
 from harness.registry import Registry, origin_of
 from harness.schema import DialogueView, Prediction
 
@@ -49,8 +49,8 @@ class Predictor:
     def load(self, folder: Path) -> None:
         """Restores what `save` wrote; called instead of `fit`."""
 
-    def use(self, calls: CallSettings) -> None:
-        """Takes how calls to language models are to be made in this session, before anything else. Default: nothing."""
+    def use(self, session: Session) -> None:
+        """Takes what this session lends, before anything else; may be asked again with another. Default: nothing."""
 
     def remark(self) -> str:
         """Returns what the user should know once the run is done, in one line. Default: nothing."""

@@ -2,7 +2,7 @@
 # Annotations stay objects here, not strings: subclasses in other modules inherit the constructor with them.
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from hashlib import sha256
@@ -31,16 +31,12 @@ LOCAL = "transformers"
 
 @dataclass(eq=False)
 class PromptSettings:
-    """What a run with a language model depends on, beside data and seed.
+    """What a run with a language model depends on, beside data, seed and which model it is.
 
     Raises:
-        ConfigError: settings that contradict each other, or no model.
+        ConfigError: settings that contradict each other.
     """
 
-    model: str = ""
-    """Folder of weights, a named model, a name at the hub or at the server."""
-    backend: str = "transformers"
-    """transformers, openai or lm-eval."""
     answers: Literal["generate", "choice"] = "generate"
     """Read a written answer, or compare the likelihoods of the labels."""
     normalisation: Normalisation = "byte-mean"
@@ -71,8 +67,6 @@ class PromptSettings:
     """Whether the back end sees to it that only a label is written."""
     revision: str | None = None
     """Commit of the model at the hub."""
-    adapter: str | None = None
-    """Folder or hub name of LoRA weights."""
     dtype: Dtype = "auto"
     """Precision of the weights; auto: that of the checkpoint."""
     quantization: Quantization = "none"
@@ -81,17 +75,9 @@ class PromptSettings:
     """auto, cpu, cuda:0, balanced."""
     trust_remote_code: bool = False
     """Whether code that comes with the weights may run."""
-    base_url: str | None = None
-    """Address of a server that speaks the OpenAI protocol."""
-    model_args: str = ""
-    """Arguments of a model of lm-eval."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.model:
-            raise ConfigError("no model given; add -P model=FOLDER, or -P model=NAME (see: erc-harness list models)")
-        if self.backend == LOCAL:
-            _check_spelling(self.model)
         if self.window is not None and self.window < 0:
             raise ConfigError(f"window {self.window!r}: expected a number of utterances from 0 up, or none")
         if self.max_new_tokens < 1 or self.n_beams < 1 or self.temperature < 0:
@@ -104,26 +90,28 @@ class PromptSettings:
         if self.answers == "choice" and (self.temperature or self.n_beams > 1 or self.constrained):
             raise ConfigError("answers=choice writes nothing: leave out temperature, n_beams and constrained")
 
-    @cached_property
+    @property
     def known_model(self) -> "NamedModel | None":
-        """The named model, if the name is one."""
-        return _find_known(self.model) if self.backend == LOCAL else None
+        """The named model, if it is one."""
+        raise NotImplementedError
 
     @property
     def model_settings(self) -> ModelSettings:
-        """What the back end needs to know."""
+        """What the back end needs to know of the model."""
+        raise NotImplementedError
+
+    def local_settings(self, model: str, adapter: str | None) -> ModelSettings:
+        """Returns what the back end needs to know to load a model with LoRA weights from this machine."""
         known = self.known_model
         return ModelSettings(
-            backend=self.backend,
-            model=known.hub_id if known else self.model,
+            backend=LOCAL,
+            model=known.hub_id if known else model,
             revision=self.revision or (known.revision if known else None),
-            adapter=self.adapter,
+            adapter=adapter,
             dtype=self.dtype,
             quantization=self.quantization,
             device=self.device,
             trust_remote_code=self.trust_remote_code,
-            base_url=self.base_url,
-            model_args=self.model_args,
         )
 
     @property
@@ -146,9 +134,49 @@ class PromptSettings:
         """Returns the request that asks with a prompt."""
         if self.answers == "choice":
             return Request(prompt, names.shown, "choice", with_premise=self.normalisation == "pmi")
-        drawn = draws({"temperature": self.temperature, "backend": self.backend, "answers": self.answers})
+        drawn = draws(
+            {"temperature": self.temperature, "backend": self.model_settings.backend, "answers": self.answers}
+        )
         decoding = Decoding(self.max_new_tokens, self.temperature, self.n_beams, self.seed if drawn else None)
         return Request(prompt, names.shown, "generate", decoding, self.constrained)
+
+
+@dataclass(eq=False)
+class ModelChoice(PromptSettings):
+    """Settings that name any model, here or at a server.
+
+    Raises:
+        ConfigError: settings that contradict each other, or no model.
+    """
+
+    model: str = ""
+    """Folder of weights, a named model, a name at the hub or at the server."""
+    backend: str = "transformers"
+    """transformers, openai or lm-eval."""
+    adapter: str | None = None
+    """Folder or hub name of LoRA weights."""
+    base_url: str | None = None
+    """Address of a server that speaks the OpenAI protocol."""
+    model_args: str = ""
+    """Arguments of a model of lm-eval."""
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            raise ConfigError("no model given; add -P model=FOLDER, or -P model=NAME (see: erc-harness list models)")
+        if self.backend == LOCAL:
+            check_spelling(self.model)
+        super().__post_init__()
+
+    @cached_property
+    def known_model(self) -> "NamedModel | None":
+        """The named model, if the name is one."""
+        return find_known(self.model) if self.backend == LOCAL else None
+
+    @property
+    def model_settings(self) -> ModelSettings:
+        """What the back end needs to know."""
+        chosen = self.local_settings(self.model, self.adapter)
+        return replace(chosen, backend=self.backend, base_url=self.base_url, model_args=self.model_args)
 
 
 def draws(params: Mapping[str, Any]) -> bool:
@@ -156,7 +184,8 @@ def draws(params: Mapping[str, Any]) -> bool:
 
     Likelihoods take no seed, so asking for them again would only repeat them.
     """
-    return bool(params["temperature"] > 0 or (params["backend"] != LOCAL and params["answers"] == "generate"))
+    is_local = params.get("backend", LOCAL) == LOCAL
+    return bool(params["temperature"] > 0 or (not is_local and params["answers"] == "generate"))
 
 
 def identify(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,7 +206,7 @@ def identify(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _name_of(key: str, value: str) -> str:
     """Returns a name that means the same on every machine and every day, as far as that can be known without asking."""
-    known = _find_known(value) if key == "model" else None
+    known = find_known(value) if key == "model" else None
     if known is not None:
         return f"{known.name}@{known.revision[:8]}"
     folder = find_folder(value) if key in ("model", "adapter") else None
@@ -186,17 +215,17 @@ def _name_of(key: str, value: str) -> str:
     return content_name(Path(value)) if Path(value).expanduser().exists() else value
 
 
-def _check_spelling(model: str) -> None:
+def check_spelling(model: str) -> None:
     """Raises ConfigError for what looks like a named model, is none, and is no folder either."""
     from harness.llm.tables.models import named_models
 
-    if "/" not in model and _find_known(model) is None and find_folder(model) is None:
+    if "/" not in model and find_known(model) is None and find_folder(model) is None:
         close = get_close_matches(model, named_models(), n=3, cutoff=0.8)
         if close:
             raise ConfigError(f"model {model!r} is no folder; did you mean {' or '.join(map(repr, close))}?")
 
 
-def _find_known(name: str) -> "NamedModel | None":
+def find_known(name: str) -> "NamedModel | None":
     """Returns the named model behind NAME or NAME@COMMIT; None if there is none.
 
     Raises:

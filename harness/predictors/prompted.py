@@ -20,7 +20,8 @@ from harness.llm.reading.choices import pick_choice, scores_from_first_token
 from harness.llm.reading.parsing import read_answer
 from harness.predictors.card import PredictorCard
 from harness.predictors.predictor import Predictor
-from harness.predictors.prompt_settings import PromptSettings, draws, identify
+from harness.predictors.prompt_settings import ModelChoice, PromptSettings, draws, identify
+from harness.predictors.session import Session
 from harness.prompting import Form, Prompt
 from harness.prompting.exemplars import Exemplar
 from harness.prompting.label_names import LabelNames, name_labels
@@ -49,7 +50,8 @@ class Question(NamedTuple):
 class PromptedPredictor(PromptSettings, Predictor):
     """A language model that is asked about each utterance with a prompt; its parameters are `PromptSettings`.
 
-    A subclass may learn exemplars in `fit` and show them by `choose_exemplars`.
+    A subclass says which model it is (`model_settings`), and may show exemplars by `choose_exemplars`, which it takes
+    from the training split in `take_exemplars`.
     """
 
     family: ClassVar[str] = "zero-shot"
@@ -75,8 +77,9 @@ class PromptedPredictor(PromptSettings, Predictor):
 
     # What the harness asks of every predictor
 
-    def use(self, calls: CallSettings) -> None:
+    def use(self, session: Session) -> None:
         """Takes the settings of this session's calls; a model that is loaded stays if only the store is another."""
+        calls = session.calls
         if replace(self._calls, cache=calls.cache) != calls:
             self.__dict__.pop("_backend", None)
         self.__dict__.pop("client", None)
@@ -167,6 +170,9 @@ class PromptedPredictor(PromptSettings, Predictor):
             exemplars=exemplars,
         )
         return Question(view.utterances[position].id, names, exemplars, self.make_request(prompt, names))
+
+    def take_exemplars(self, train: Split) -> None:
+        """Takes from the training split what prompts will show; `fit` does so first. Default: nothing."""
 
     def choose_exemplars(self, targets: Sequence[tuple[DialogueView, int]]) -> Sequence[tuple[Exemplar, ...]]:
         """Returns the exemplars for each target, a view and a position in it. Default: none."""
@@ -283,3 +289,7 @@ class PromptedPredictor(PromptSettings, Predictor):
             cached=answer.cached,
         )
         return Prediction(question.utterance_id, reading.label, scores, reading.status, generation)
+
+
+class AskedPredictor(ModelChoice, PromptedPredictor):
+    """A language model as it is, named by the parameters, that is asked about each utterance."""

@@ -17,6 +17,7 @@ from harness.predictors.answers import Answers
 from harness.predictors.build import build_predictor, resolve_params
 from harness.predictors.card import PredictorCard
 from harness.predictors.predictor import Predictor, PredictorSpec
+from harness.predictors.session import Session
 from harness.schema import Dialogue, DialogueView, Utterance
 
 N_DIALOGUES = 8
@@ -32,7 +33,7 @@ Keep = Callable[[int, int], bool]
 
 
 @dataclass(frozen=True)
-class Session:
+class Hearing:
     """What an instance answers: first to all views at once, then to one after the other, the last one first."""
 
     together: Answers
@@ -47,7 +48,7 @@ class Trial:
     """
 
     def __init__(self, spec: PredictorSpec, params: Mapping[str, object], folder: Path) -> None:
-        """Begins a trial; the folder is for response stores, one an instance."""
+        """Begins a trial; the folder is for what instances keep: each finds nothing of another's."""
         self.spec = spec
         self.params = params
         self._folder = folder
@@ -71,8 +72,9 @@ class Trial:
         return predictor
 
     def forget(self, predictor: Predictor) -> None:
-        """Gives a predictor an empty store of responses, so that it has to answer anew."""
-        predictor.use(CallSettings(cache=self._folder / f"responses-{next(self._numbers)}.sqlite"))
+        """Gives a predictor an empty store of responses, so that it has to answer anew, and nothing that is trained."""
+        folder = self._folder / str(next(self._numbers))
+        predictor.use(Session(CallSettings(cache=folder / "responses.sqlite"), trained=folder / "trained"))
 
     def train(self, seed: int = SEED) -> Predictor:
         """Returns a new instance that has learned from the sample."""
@@ -86,7 +88,7 @@ class Trial:
         return self.train()
 
     @cached_property
-    def session(self) -> Session:
+    def hearing(self) -> Hearing:
         """The first answers of the subject."""
         return self.ask(self.subject, self.dialogues())
 
@@ -117,17 +119,17 @@ class Trial:
         """Returns what the predictor may see by its card."""
         return [view for d in dialogues for view in d.views(self.card.context, self.label_set)]
 
-    def ask(self, predictor: Predictor, dialogues: Sequence[Dialogue]) -> Session:
+    def ask(self, predictor: Predictor, dialogues: Sequence[Dialogue]) -> Hearing:
         """Returns the answers of an instance, while the gold labels of these very dialogues are in memory."""
         views = self.views(dialogues)
         self.forget(predictor)
         together = list(predictor.predict_batch(views))
         self.forget(predictor)
-        return Session(together, [predictor.predict(view) for view in reversed(views)])
+        return Hearing(together, [predictor.predict(view) for view in reversed(views)])
 
 
-def compare_sessions(before: Session, after: Session, ids: Sequence[str] | None = None) -> str | None:
-    """Returns the first difference of two sessions in the predictions of some utterances, or of all; None: none."""
+def compare_hearings(before: Hearing, after: Hearing, ids: Sequence[str] | None = None) -> str | None:
+    """Returns the first difference of two hearings in the predictions of some utterances, or of all; None: none."""
     together = compare_answers(before.together, after.together, ids)
     return together or compare_answers(before.singly, after.singly, ids)
 

@@ -100,7 +100,7 @@ PLUGIN = """
 import itertools
 from harness import PredictorCard, register_predictor
 from harness.llm import Response, register_backend
-from harness.predictors.prompted import PromptedPredictor
+from harness.predictors.prompted import AskedPredictor
 
 @register_backend("canned")
 class Canned:
@@ -131,7 +131,7 @@ class Canned:
         pass
 
 @register_predictor("lab/ask", card=PredictorCard(family="llm", context="past"))
-class Ask(PromptedPredictor):
+class Ask(AskedPredictor):
     pass
 """
 

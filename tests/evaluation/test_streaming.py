@@ -14,6 +14,7 @@ from harness.evaluation.jobs import Settings, prepare
 from harness.evaluation.runner import Progress, execute_run
 from harness.llm.calls import CallSettings
 from harness.predictors import PREDICTORS, Predictor, PredictorCard, register_predictor
+from harness.predictors.session import Session
 from harness.schema import DialogueView, Generation, Prediction
 from harness.schema.run import Job, RunOutcome
 from harness.store import StoredRun
@@ -32,13 +33,13 @@ class Streams(Predictor):
     asked: ClassVar[list[str]] = []
     stop_after: ClassVar[int | None] = None
     closed: ClassVar[int] = 0
-    calls: ClassVar[list[CallSettings]] = []
+    sessions: ClassVar[list[Session]] = []
 
     def __init__(self, folder: str = "", drawn: bool = False) -> None:
         self.folder = folder
 
-    def use(self, calls: CallSettings) -> None:
-        self.calls.append(calls)
+    def use(self, session: Session) -> None:
+        self.sessions.append(session)
 
     def predict_batch(self, dialogues: Sequence[DialogueView]) -> Iterator[list[Prediction]]:
         try:
@@ -65,7 +66,7 @@ class Streams(Predictor):
 @pytest.fixture(autouse=True)
 def forget() -> None:
     Streams.asked.clear()
-    Streams.calls.clear()
+    Streams.sessions.clear()
     Streams.stop_after, Streams.closed = None, 0
 
 
@@ -107,7 +108,7 @@ def test_the_card_follows_the_parameters(run_it: RunIt) -> None:
 
 def test_the_settings_of_calls_reach_the_predictor(run_it: RunIt) -> None:
     run_it(Streams, calls=CallSettings(concurrency=3))
-    assert Streams.calls == [CallSettings(concurrency=3)]
+    assert [session.calls for session in Streams.sessions] == [CallSettings(concurrency=3)]
 
 
 def test_the_generator_is_closed_whatever_ends_the_run(settings: Settings, predictors: None) -> None:

@@ -1,0 +1,39 @@
+"""What a predictor is lent for one session: none of it changes what it predicts, so none is part of a run's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.llm.calls import CallSettings
+
+
+@dataclass(frozen=True, slots=True)
+class FitProgress:
+    """How far learning has come."""
+
+    done: int
+    """Steps taken."""
+    total: int
+    """Steps planned; early stopping may end sooner."""
+    text: str = ""
+    """How it goes, in a few words: loss, score on dev, speed."""
+
+
+def ignore_progress(progress: FitProgress) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Where things are and whom to tell, while a predictor is used."""
+
+    calls: CallSettings = field(default_factory=CallSettings)
+    """How calls to language models are made."""
+    data_dir: Path | None = None
+    """Where corpora lie, for a predictor that learns from further ones."""
+    trained: Path | None = None
+    """Folder in which weights are kept that took long to train; None: in the user's cache folder."""
+    report: Callable[[FitProgress], None] = ignore_progress
+    """Told while a predictor learns."""
