@@ -6,21 +6,16 @@ Knows tokens only.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import Any
 
-import numpy as np
 import torch
 
 from harness.llm.local.choice_tree import Candidates, Row, header_of, pack_rows
+from harness.llm.local.row_pass import Scores, accepts, add_up, log_likelihoods, row_inputs, telling_positions
 
 ROW_TOKENS = {"cpu": 384, "cuda": 2048}
 """Tokens of a row by device. On two cores of a CPU, time per token is flat from 256 to 768."""
-
-Scores = dict[int, tuple[float, ...] | None]
-"""Log-likelihood in nats of each choice by number of the prompt; None: no memory for it."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -42,9 +37,8 @@ class ChoiceScorer:
         self._model = model
         self._n_prompts = n_prompts
         self._device = model.device
-        accepted = inspect.signature(model.forward).parameters
-        self._selects = "logits_to_keep" in accepted
-        self.packs = {"position_ids", "past_key_values"} <= set(accepted)
+        self._selects = accepts(model, "logits_to_keep")
+        self.packs = accepts(model, "position_ids", "past_key_values")
         """Whether prompts go in rows; turned off by the first row that comes out wrong."""
         self._reach = tree_reach(model.config)
         self._checked = (0, 0)
@@ -109,20 +103,14 @@ class ChoiceScorer:
     def _score_row(self, row: Row, cache: list[tuple[Any, Any]]) -> Scores:
         from transformers import DynamicCache
 
-        n_tokens = len(row.tokens)
-        hidden = torch.from_numpy(~row.visible()).to(self._device)
-        mask = torch.zeros((1, 1, n_tokens, row.n_header + n_tokens), dtype=self._model.dtype, device=self._device)
-        mask[0, 0, :, row.n_header :].masked_fill_(hidden, torch.finfo(mask.dtype).min)
-        sources, which = np.unique(row.sources, return_inverse=True)
+        positions, which = telling_positions(row)
         logits = self._forward(
-            input_ids=self._tensor([row.tokens]),
-            attention_mask=mask,
-            position_ids=self._tensor([row.depths]),
+            **row_inputs(row, self._model.dtype, self._device),
             past_key_values=DynamicCache(cache) if cache else None,
             use_cache=bool(cache),
-            keep=sources.tolist(),
+            keep=positions,
         )
-        return _add_up(row.owners, _log_likelihoods(logits[0], which.tolist(), row.targets))
+        return add_up(row.owners, self._likelihoods(logits[0], which, row.targets))
 
     def _is_right(self, row: Row, scores: Scores, items: Sequence[Candidates]) -> bool:
         """Returns whether the last prompt of a row scores as it does plainly; a row that tests nothing new is right."""
@@ -173,8 +161,8 @@ class ChoiceScorer:
                     for i, token in enumerate(item.continuations[choice])
                 ]
                 choices, places, tokens = map(list, zip(*asked, strict=True))
-                values = _log_likelihoods(logits.flatten(0, 1), places, tokens)
-                found |= _add_up([(choice, 0) for choice in choices], values)
+                values = self._likelihoods(logits.flatten(0, 1), places, tokens)
+                found |= add_up([(choice, 0) for choice in choices], values)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -189,6 +177,11 @@ class ChoiceScorer:
             logits: torch.Tensor = self._model(**inputs, logits_to_keep=positions).logits
             return logits
         return self._model(**inputs).logits[:, positions]  # type: ignore[no-any-return]
+
+    def _likelihoods(self, logits: torch.Tensor, rows: list[int], tokens: list[int]) -> list[float]:
+        index, wanted = (torch.tensor(numbers, device=logits.device) for numbers in (rows, tokens))
+        values: list[float] = log_likelihoods(logits, index, wanted).tolist()
+        return values
 
     def _tensor(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         return torch.tensor(rows, device=self._device)
@@ -210,23 +203,6 @@ def tree_reach(config: Any) -> int:
     if rope.get("rope_type") in ("dynamic", "longrope"):
         limits.append(rope.get("original_max_position_embeddings") or text.max_position_embeddings)
     return min((limit for limit in limits if isinstance(limit, int)), default=1 << 62)
-
-
-def _log_likelihoods(logits: torch.Tensor, rows: list[int], tokens: list[int]) -> list[float]:
-    """Returns the log-probability of each token by the row of logits (n_rows, vocabulary) that tells it; in float32."""
-    exact = logits.float()
-    index = torch.tensor(rows, device=exact.device)
-    chosen = exact[index, torch.tensor(tokens, device=exact.device)]
-    values: list[float] = (chosen - exact.logsumexp(-1)[index]).tolist()
-    return values
-
-
-def _add_up(owners: Sequence[tuple[int, int]], values: Sequence[float]) -> Scores:
-    """Returns sums by prompt and choice; owners of one choice stand together, choices in order."""
-    sums: dict[int, tuple[float, ...] | None] = {}
-    for (number, _), run in groupby(zip(owners, values, strict=True), key=lambda pair: pair[0]):
-        sums[number] = (*(sums.get(number) or ()), sum(value for _, value in run))
-    return sums
 
 
 def _halves(row: Row, items: Sequence[Candidates]) -> list[Row]:
