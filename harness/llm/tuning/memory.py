@@ -1,0 +1,45 @@
+"""What fits into memory while training, and what to try when it does not. None of it changes what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.llm.tables.recipes import Recipe
+
+ROW_TOKENS = {"cpu": 512, "cuda": 2048}
+"""Tokens of a row by device, until memory lacks. 2,048 tokens of a 7B model take about 14 GB without checkpointing."""
+
+FEWEST_ROW_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How much is computed at once: it changes how long training takes, and results by rounding only."""
+
+    row_tokens: int
+    gradient_checkpointing: bool
+    """Whether activations are computed twice in place of being kept."""
+
+    def smaller(self, usual: Memory) -> Memory | None:
+        """Returns the next thing to try, None after the last; `usual` is what was tried first."""
+        if self.row_tokens > FEWEST_ROW_TOKENS:
+            return replace(self, row_tokens=self.row_tokens // 2)
+        return None if self.gradient_checkpointing else Memory(usual.row_tokens, True)
+
+
+def usual_memory(model: Any) -> Memory:
+    """Returns what suits a device; who loads 4 bits is short of memory, so activations are computed twice."""
+    row_tokens = ROW_TOKENS.get(model.device.type, ROW_TOKENS["cpu"])
+    return Memory(row_tokens, bool(getattr(model, "is_loaded_in_4bit", False)))
+
+
+def advise(recipe: Recipe, method: str) -> str:
+    """Returns the message for who has too little memory whatever is tried: what was tried, and what would fit."""
+    less = ["-P method=lora"] if method == "full" else []
+    less += ["-P quantization=4bit (on a GPU)"] if recipe.quantization != "4bit" else []
+    less += ["a smaller -P base=", "a smaller -P window= or max_tokens in a recipe of your own"]
+    return (
+        f"out of memory, even with rows of {FEWEST_ROW_TOKENS} tokens and gradient checkpointing; what takes less: "
+        f"{', '.join(less)}; batch_size does not matter: its {recipe.batch_size} examples are computed row by row"
+    )

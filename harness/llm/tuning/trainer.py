@@ -1,0 +1,201 @@
+"""The training loop: transformers' Trainer over rows, judged on dev as the model will be asked.
+
+Owns the loss of a row, the look at dev, and what is told of both. Loads no model and knows no recipe.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import torch
+from accelerate.utils import gather_object
+from torch.utils.data import SequentialSampler
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from harness.errors import ModelError
+from harness.llm.local.choice_tree import Candidates, pack_rows
+from harness.llm.local.row_pass import Scores, accepts, add_up, log_likelihoods
+from harness.llm.tuning.rows import LoadedRow, RowPlan, collate_row
+
+Judge = Callable[[Sequence[tuple[float, ...]]], float]
+"""From the log-likelihoods of every label, by question, to a score: the higher the better."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevSet:
+    """What checkpoints are judged by."""
+
+    items: Sequence[Candidates]
+    """Questions with all labels, or held-out examples with their answer."""
+    judge: Judge
+    metric: str
+    """Name of the score, such as 'weighted_f1' or 'negative_loss'."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """How far training has come."""
+
+    step: int
+    n_steps: int
+    epoch: float
+    loss: float | None
+    """Mean over the tokens learned since the last report, in nats."""
+    score: float | None
+    """The last look at dev."""
+    tokens_per_second: float | None
+    """Tokens computed, each once however many examples share it."""
+    peak_bytes: int
+    """Memory of the GPU, or of the process, at its highest."""
+    seconds_left: float | None
+
+
+class RowTrainer(Trainer):
+    """Trains on rows; see `RowPlan`.
+
+    Raises (from `train`):
+        ModelError: the loss is not finite. Weights and checkpoints stay as they were before the update.
+    """
+
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, model: Any, args: TrainingArguments, plan: RowPlan, dev: DevSet | None, **others: Any) -> None:
+        dtype = next((p.dtype for p in model.parameters() if p.dtype.is_floating_point), torch.float32)
+        if args.bf16 or args.fp16:
+            dtype = torch.bfloat16 if args.bf16 else torch.float16
+        questions: Any = dev.items if dev else None
+        super().__init__(model, args, partial(collate_row, dtype=dtype), plan, questions, **others)
+        self._dtype = dtype
+        self._plan, self._dev = plan, dev
+        self._selects = accepts(_unwrapped(model), "logits_to_keep")
+        self.losses: list[torch.Tensor] = []
+        """Of the rows of the update under way."""
+        self.n_tokens = 0
+        """Computed by this process since training began."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        return SequentialSampler(self._plan)  # the plan has its own order
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Returns the summed loss of a row over the number of tokens that its update learns, in all processes."""
+        loss: torch.Tensor = -self._row_likelihoods(model, inputs).sum() / inputs["n_learned"]
+        self.losses.append(loss.detach())
+        self.n_tokens += inputs["input_ids"].numel()
+        scaled: torch.Tensor = (
+            loss * self.args.world_size
+        )  # gradients are averaged over processes, and each has some of the rows
+        return scaled
+
+    def _row_likelihoods(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """Returns the log-likelihood of each learned token of a row, float32 (n_learned_here,)."""
+        read = {name: inputs[name] for name in ("input_ids", "attention_mask", "position_ids")}
+        keep = inputs["logits_to_keep"]
+        if self._selects:
+            logits = model(**read, use_cache=False, logits_to_keep=keep).logits[0]
+        else:
+            logits = model(**read, use_cache=False).logits[0, keep]
+        return log_likelihoods(logits, inputs["which"], inputs["targets"])
+
+    def evaluate(self, *ignored: Any, **also_ignored: Any) -> dict[str, float]:
+        """Judges the model on dev; returns {"eval_score": ..., "epoch": ...}."""
+        metrics: dict[str, float] = {}
+        if self._dev is not None:
+            metrics["eval_score"] = self._dev.judge(self._score(self._dev.items))
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    @torch.no_grad()
+    def _score(self, items: Sequence[Candidates]) -> list[tuple[float, ...]]:
+        """Returns the log-likelihoods of continuations, by question; processes share the rows."""
+        model: Any = self._wrap_model(cast("torch.nn.Module", self.model), training=False)
+        was_training = model.training
+        model.eval()
+        rows = pack_rows(items, 0, self._plan.n_tokens, len(items))
+        n_workers, own = self.args.world_size, self.args.process_index
+        share = [rows[i % len(rows)] for i in range(own, -(-len(rows) // n_workers) * n_workers, n_workers)]
+        found: Scores = {}
+        for row in share:  # each process as many: sharded models compute together
+            batch = self._prepare_inputs(collate_row([LoadedRow(row, 1)], self._dtype))
+            with self.compute_loss_context_manager():
+                values = self._row_likelihoods(model, batch)
+            found |= add_up(row.owners, values.tolist())
+        model.train(was_training)
+        scores = dict(gather_object(list(found.items())))
+        return [scores[number] for number in range(len(items))]
+
+
+def _unwrapped(model: Any) -> Any:
+    """Returns the causal language model inside an adapter of peft, or the model itself."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+class Watch(TrainerCallback):
+    """Tells how training goes, and stops it before an update that is not finite.
+
+    Args:
+        tell: told after every logging step and look at dev, in the first process only.
+    """
+
+    def __init__(self, tell: Callable[[TrainingState], None]) -> None:
+        self._tell = tell
+        self.trainer: RowTrainer | None = None
+        self._loss: float | None = None
+        self._score: float | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        """Begins to measure."""
+        self._begin, self._begin_step = time.perf_counter(), state.global_step
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
+    ) -> None:
+        """Looks at the losses of an update before it is made."""
+        assert self.trainer is not None
+        total = self.trainer.accelerator.reduce(torch.stack(self.trainer.losses).sum()).item()  # all stop, or none
+        self.trainer.losses.clear()
+        if not math.isfinite(total):
+            best = state.best_model_checkpoint
+            kept = f"the best checkpoint so far is kept: -P adapter={best}" if best else "nothing was worth keeping yet"
+            raise ModelError(
+                f"the loss is {total} at update {state.global_step + 1}: training stops before it; {kept}; give a "
+                'recipe of your own with a lower learning_rate, or precision = "bf16": -P recipe=FILE.toml'
+            )
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **more: Any
+    ) -> None:
+        """Takes what is logged, and tells."""
+        assert self.trainer is not None
+        self._loss = (logs or {}).get("loss", self._loss)
+        self._score = (logs or {}).get("eval_score", self._score)
+        seconds = time.perf_counter() - self._begin
+        done = state.global_step - self._begin_step
+        left = (state.max_steps - state.global_step) * seconds / done if done else None
+        speed = self.trainer.n_tokens * args.world_size / seconds if done else None
+        if state.is_world_process_zero:
+            self._tell(
+                TrainingState(
+                    state.global_step, state.max_steps, float(state.epoch or 0.0), self._loss, self._score, speed,
+                    peak_memory(), left,
+                )
+            )  # fmt: skip
+
+
+def peak_memory() -> int:
+    """Returns the highest memory so far in bytes: of the GPU if there is one, else of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
