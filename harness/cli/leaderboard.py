@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,10 @@ from harness.cli.run import warn_missing
 from harness.errors import StoreError
 from harness.leaderboard.leaderboard import Leaderboard
 from harness.store.layout import VIEWS, Layout
+
+if TYPE_CHECKING:
+    from harness.leaderboard.spec import BoardSpec
+    from harness.store import RunStore
 
 app = typer.Typer(no_args_is_help=True, help="Build and check leaderboards from stored runs.")
 
@@ -43,11 +47,23 @@ def build(board: Board, results_dir: ResultsDir = None, as_json: Json = False, q
 
 @app.command()
 def check(board: Board, results_dir: ResultsDir = None, as_json: Json = False) -> None:
-    """Fail if a committed view of a board is not what its runs give."""
+    """Fail if a committed view of a board is not what its runs give; a planned board has neither runs nor views."""
     from harness.export import export_leaderboard
+    from harness.leaderboard.build import board_progress, build_leaderboard
 
     layout = find_layout(results_dir)
-    leaderboard, _ = _build(board, layout)
+    spec, store = _open(board, layout)
+    progress = board_progress(board, spec, store)
+    if progress.planned:
+        if as_json:
+            print_json({"board": board, "fresh": True, "stale": [], "planned": True})
+        else:
+            print_text(
+                f"board {board!r} is planned: 0 of up to {len(progress.missing)} runs are here; "
+                f"type: erc-harness run --board {board}"
+            )
+        return
+    leaderboard = build_leaderboard(board, spec, store)
     stale = [
         VIEWS[exporter]
         for exporter in VIEWS
@@ -55,7 +71,7 @@ def check(board: Board, results_dir: ResultsDir = None, as_json: Json = False) -
         or layout.view(board, exporter).read_bytes() != export_leaderboard(leaderboard, exporter).encode()
     ]
     if as_json:
-        print_json({"board": board, "fresh": not stale, "stale": stale})
+        print_json({"board": board, "fresh": not stale, "stale": stale, "planned": False})
     if stale:
         raise StoreError(
             f"board {board!r} is stale: {', '.join(stale)} differ from the stored runs; "
@@ -99,9 +115,14 @@ def export(
 def _build(board: str, layout: Layout) -> tuple[Leaderboard, list[str]]:
     """Returns a board, and the runs it asks for that are missing."""
     from harness.leaderboard.build import build_leaderboard, missing_runs
+
+    spec, store = _open(board, layout)
+    return build_leaderboard(board, spec, store), missing_runs(spec, store)
+
+
+def _open(board: str, layout: Layout) -> tuple[BoardSpec, RunStore]:
+    """Returns a board's specification, and the stored runs."""
     from harness.leaderboard.spec import load_spec
     from harness.store import RunStore
 
-    store = RunStore(layout)
-    spec = load_spec(board, layout)
-    return build_leaderboard(board, spec, store), missing_runs(spec, store)
+    return load_spec(board, layout), RunStore(layout)

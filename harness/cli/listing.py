@@ -103,19 +103,29 @@ def runs(results_dir: ResultsDir = None, as_json: Json = False) -> None:
 
 @app.command()
 def boards(results_dir: ResultsDir = None, as_json: Json = False) -> None:
-    """Boards with a specification, broken ones with their cause."""
-    from harness.errors import ConfigError
+    """Boards with a specification, how many of their runs are here and how many missing, broken ones with their cause.
+
+    Until a deterministic predictor has run, every seed of it counts as missing.
+    """
+    from harness.errors import ConfigError, StoreError
+    from harness.leaderboard.build import board_progress
     from harness.leaderboard.spec import load_spec
+    from harness.store import RunStore
 
     layout = find_layout(results_dir)
-    names = sorted(path.parent.name for path in layout.leaderboards.glob("*/board.toml"))
-    rows = []
-    for name in names:
+    store = RunStore(layout)
+    rows: list[dict[str, Any]] = []
+    for name in sorted(path.parent.name for path in layout.leaderboards.glob("*/board.toml")):
+        row = {"name": name, **dict.fromkeys(("title", "datasets", "status", "n_runs", "n_missing", "error"))}
         try:
             spec = load_spec(name, layout)
-            rows.append({"name": name, "title": spec.title, "datasets": ", ".join(spec.datasets), "error": None})
-        except ConfigError as error:
-            rows.append({"name": name, "title": f"broken: {error}", "datasets": None, "error": str(error)})
+            row |= {"title": spec.title, "datasets": ", ".join(spec.datasets)}
+            progress = board_progress(name, spec, store)
+            status = "planned" if progress.planned else "incomplete" if progress.missing else "complete"
+            row |= {"status": status, "n_runs": progress.n_runs, "n_missing": len(progress.missing)}
+        except (ConfigError, StoreError) as error:
+            row |= {"title": f"broken: {error}", "status": "broken", "error": str(error)}
+        rows.append(row)
     _print("boards", rows, as_json, hide=("error",))
 
 

@@ -89,13 +89,13 @@ def _cells(row: Row, table: Table, name_width: int | None) -> tuple[str, ...]:
 
 
 def _fold(name: str, width: int) -> str:
-    """Returns a name on lines of at most `width` characters, broken after `[`, `,`, `/` or `-` where possible."""
+    """Returns a name on lines of at most `width` characters, broken after a space, `[`, `,`, `/` or `-` if possible."""
     lines = [""]
-    for part in re.findall(rf"[^\[,/-]{{0,{width - 1}}}[\[,/-]?", name):
+    for part in re.findall(rf"[^ \[,/-]{{0,{width - 1}}}[ \[,/-]?", name):
         if len(lines[-1]) + len(part) > width:
             lines.append("")
         lines[-1] += part
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _legend(board: Leaderboard, width: int) -> list[str]:

@@ -3,6 +3,7 @@
 Columns:
     board, dataset, split: where the entry stands.
     predictor: row label.
+    title: what the board calls the row; empty if it gives no title.
     metric: name of the primary metric.
     score: primary metric, mean over seeds.
     se, se_dialogue, se_seed, se_interaction: standard error of the score, its parts from dialogues and from seeds, and
@@ -52,7 +53,7 @@ HEADER = (
 )  # fmt: skip
 """Fields of the dataset."""
 
-COLUMNS = ("board", "dataset", "split", "predictor", "metric", *ENTRY, "modalities")
+COLUMNS = ("board", "dataset", "split", "predictor", "title", "metric", *ENTRY, "modalities")
 """Columns before the metrics; `BOARD` and `HEADER` follow them."""
 
 
@@ -74,6 +75,7 @@ def _values(entry: Entry, header: DatasetHeader, board: Leaderboard) -> list[obj
         entry.dataset,
         header.split,
         entry.predictor,
+        entry.title,
         header.metric,
         *(getattr(entry, name) for name in ENTRY),
         "+".join(entry.modalities),

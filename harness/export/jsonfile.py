@@ -117,13 +117,15 @@ def _check(board: Leaderboard, document: dict[str, Any]) -> None:
     if document.get("signature") != board.signature:
         _fail(f"key 'signature' is {_short(document.get('signature'))}, but the headers give {_short(board.signature)}")
     seen: set[tuple[str, str]] = set()
+    called: set[tuple[str, str]] = set()
     for entry in board.entries:
         key = (entry.dataset, entry.predictor)
         if entry.dataset not in names:
             _fail(f"entry {entry.predictor!r} is on {entry.dataset!r}, which has no header")
-        if key in seen:
-            _fail(f"entry {entry.predictor!r} on {entry.dataset!r} is there twice")
+        if key in seen or (entry.dataset, entry.name) in called:
+            _fail(f"entry {entry.name!r} on {entry.dataset!r} is there twice")
         seen.add(key)
+        called.add((entry.dataset, entry.name))
     for pair in board.comparisons:
         for predictor in (pair.a, pair.b):
             if (pair.dataset, predictor) not in seen:

@@ -78,10 +78,15 @@ def _matrix(board: Leaderboard, table: Table) -> dict[str, Any]:
     """Returns the cells of one dataset: predictors numbered in the order of the table, untested ones left out."""
     pairs = {(pair.a, pair.b): pair for pair in board.comparisons if pair.dataset == table.header.dataset}
     tested = {name for pair in pairs for name in pair}
-    names = [row.predictor for row in table.rows if row.predictor in tested]
+    entries = [entry for entry in board.of_dataset(table.header.dataset) if entry.predictor in tested]
+    names = [entry.name for entry in entries]
     lines = [
-        [str(i), latex_name(name, names), *(_cell(pairs, name, other, board.alpha) for other in names)]
-        for i, name in enumerate(names, start=1)
+        [
+            str(i),
+            latex_name(row.name, names),
+            *(_cell(pairs, row.predictor, column.predictor, board.alpha) for column in entries),
+        ]
+        for i, row in enumerate(entries, start=1)
     ]
     return {
         "header": table.header,

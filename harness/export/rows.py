@@ -121,7 +121,7 @@ def describe_power(header: DatasetHeader) -> str:
 def describe_seeds(entries: tuple[Entry, ...]) -> str:
     """Returns the standard errors of the entries whose seeds count, by source; "" if there is none."""
     parts = [(e.se_dialogue, e.se_seed, e.se_interaction) for e in entries if e.se_seed > 0]
-    names = [e.predictor for e in entries if e.se_seed > 0]
+    names = [e.name for e in entries if e.se_seed > 0]
     if not parts:
         return ""
     if len(parts) > FEW:
@@ -153,7 +153,7 @@ def _row(entry: Entry, board: Leaderboard) -> Row:
     beyond_text = [f"+{modality}" for modality in entry.modalities if modality != "text"]
     is_leader = entry.to_top == 0 and entry.to_top_p_adjusted is None
     return Row(
-        predictor=entry.predictor,
+        predictor=entry.name,
         rank=numbers.rank_set(entry.rank_low, entry.rank_high),
         score=numbers.percent(entry.score),
         interval=numbers.interval(entry.low, entry.high),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import harness
@@ -20,11 +19,13 @@ from harness.evaluation.scoring import (
 from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PairComparison
 from harness.leaderboard.records import make_entry, make_header, make_pairs
 from harness.leaderboard.spec import BoardSpec, PredictorEntry
+from harness.llm.weights import is_content_of
 from harness.metrics import Metric
 from harness.predictors.build import readings
 from harness.schema.run import row_label
 from harness.significance import SystemComparison, compare_systems
 from harness.store import RunStore, StoredRun
+from harness.store.layout import VIEWS
 
 TEST_TITLES = {
     "satterthwaite": "t-test over dialogues and seeds (Satterthwaite)",
@@ -37,6 +38,18 @@ TEST_TITLES = {
     "mcnemar": "exact McNemar test",
 }
 """Names of tests in captions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a board is."""
+
+    n_runs: int
+    """Stored runs that it shows."""
+    missing: list[str]
+    """As `missing_runs` gives them."""
+    planned: bool
+    """Whether there is nothing but its specification: no run that it could show, and no view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +95,14 @@ def build_leaderboard(board: str, spec: BoardSpec, store: RunStore) -> Leaderboa
 
 
 def missing_runs(spec: BoardSpec, store: RunStore) -> list[str]:
-    """Returns "PREDICTOR on DATASET, seed K" for every run that the board asks for and the store does not have."""
+    """Returns "PREDICTOR on DATASET, seed K" for every run that the board asks for and the store does not have.
+
+    Of a deterministic predictor no seed is missing once one is here.
+    """
     missing = []
     for dataset in spec.datasets:
         runs = store.runs(dataset, spec.split)
-        for wanted in spec.predictors:
+        for wanted in spec.entries_on(dataset):
             found = [run for run in runs if _is_wanted(run, wanted)]
             if found and found[0].manifest.predictor.card["deterministic"]:
                 continue
@@ -96,13 +112,27 @@ def missing_runs(spec: BoardSpec, store: RunStore) -> list[str]:
     return missing
 
 
+def board_progress(board: str, spec: BoardSpec, store: RunStore) -> Progress:
+    """Returns how many runs of a board are here, and which are missing.
+
+    Raises:
+        StoreError: a stored file is missing or corrupt.
+    """
+    n_runs = sum(len(_chosen_runs(dataset, spec, store)) for dataset in spec.datasets)
+    has_view = any(store.layout.view(board, exporter).exists() for exporter in VIEWS)
+    return Progress(n_runs, missing_runs(spec, store), planned=not n_runs and not has_view)
+
+
 def _build_block(dataset: str, spec: BoardSpec, store: RunStore, board: str) -> _Block:
-    runs = _chosen_runs(store.runs(dataset, spec.split), spec)
+    runs = _chosen_runs(dataset, spec, store)
     if not runs:
         raise ConfigError(f"board {board!r} has no run on {dataset!r} yet; type: erc-harness run --board {board}")
     check_comparable(runs)
     systems = sorted((load_system(group) for group in group_runs(runs)), key=lambda system: system.label)
-    _check_labels(systems)
+    entries = spec.entries_on(dataset)
+    titles = [_title_of(system, entries) for system in systems]
+    names = [title or system.label for title, system in zip(titles, systems, strict=True)]
+    _check_names(names, systems)
     metric = resolve_metric(spec.metric or runs[0].manifest.data.metric, runs[0])
     clusters = cluster_index(systems[0].tables[0], spec.unit)
     result = compare_systems(
@@ -110,7 +140,7 @@ def _build_block(dataset: str, spec: BoardSpec, store: RunStore, board: str) -> 
         metric,
         scope=spec.scope,
         deterministic=[system.deterministic for system in systems],
-        names=[system.label for system in systems],
+        names=names,
         test=spec.test,
         correction=spec.correction,
         alpha=spec.alpha,
@@ -120,26 +150,28 @@ def _build_block(dataset: str, spec: BoardSpec, store: RunStore, board: str) -> 
     order = sorted(range(len(systems)), key=lambda i: (-result.score[i], systems[i].label))
     best = _printed(result.score[order[0]])
     leader = next((i for i in order if result.tested[i]), None)
-    entries = tuple(
-        make_entry(systems[i], spec, metric, result, i, leader, _printed(result.score[i]) == best, store) for i in order
+    rows = tuple(
+        make_entry(systems[i], titles[i], spec, metric, result, i, leader, _printed(result.score[i]) == best, store)
+        for i in order
     )
     return _Block(
         make_header(runs[0], systems, spec, metric, result),
-        entries,
+        rows,
         make_pairs(dataset, order, systems, result),
         metric,
         result,
     )
 
 
-def _chosen_runs(runs: Sequence[StoredRun], spec: BoardSpec) -> list[StoredRun]:
-    """Returns the runs that belong on a board: those it names, with its seeds, and others if it takes them.
+def _chosen_runs(dataset: str, spec: BoardSpec, store: RunStore) -> list[StoredRun]:
+    """Returns the runs on a dataset that a board shows: those it names, with its seeds, and others if it takes them.
 
     In checkpoint scope a row is one run: of several seeds the first that the board names.
     """
     chosen = []
-    for group in group_runs(runs):
-        named = any(_is_wanted(group[0], wanted) for wanted in spec.predictors)
+    entries = spec.entries_on(dataset)
+    for group in group_runs(store.runs(dataset, spec.split)):
+        named = any(_is_wanted(group[0], wanted) for wanted in entries)
         if not named and not spec.other_runs:
             continue
         deterministic = group[0].manifest.predictor.card["deterministic"]
@@ -149,24 +181,37 @@ def _chosen_runs(runs: Sequence[StoredRun], spec: BoardSpec) -> list[StoredRun]:
     return chosen
 
 
+def _title_of(system: System, entries: Sequence[PredictorEntry]) -> str:
+    """Returns the title that the board gives to a system, "" if none."""
+    return next((entry.title for entry in entries if _is_wanted(system.runs[0], entry)), "")
+
+
 def _is_wanted(run: StoredRun, wanted: PredictorEntry) -> bool:
     """Whether a run is of this predictor with these parameters and defaults for the rest."""
     made = run.manifest.predictor
     params: Mapping[str, Any] = made.params
     return (
         made.name == wanted.name
-        and all(key in params and params[key] in readings(value) for key, value in wanted.params.items())
+        and all(key in params and _means(value, params[key]) for key, value in wanted.params.items())
         and all(key in wanted.params for key in made.params_changed)
     )
 
 
-def _check_labels(systems: Sequence[System]) -> None:
-    """Checks that no two rows carry the same label, as happens when the defaults of a predictor change."""
-    for one, other in pairwise(systems):
-        if one.label == other.label:
-            folders = " and ".join(str(system.runs[0].path) for system in (one, other))
+def _means(wanted: object, stored: object) -> bool:
+    """Whether a run stores what a board wants: the value, or what a file or model of that name held."""
+    named = isinstance(wanted, str) and isinstance(stored, str) and is_content_of(stored, wanted)
+    return named or stored in readings(wanted)
+
+
+def _check_names(names: Sequence[str], systems: Sequence[System]) -> None:
+    """Checks that no two rows are called alike, as happens when the defaults of a predictor or a file change."""
+    first: dict[str, System] = {}
+    for name, system in zip(names, systems, strict=True):
+        other = first.setdefault(name, system)
+        if other is not system:
             raise IncompatibleRunsError(
-                f"two systems are called {one.label!r}, made with other defaults: {folders}; delete the older folder"
+                f"two systems are called {name!r}, made with other defaults or other files: {other.runs[0].path} and "
+                f"{system.runs[0].path}; delete the older folder, or give the rows other titles on the board"
             )
 
 

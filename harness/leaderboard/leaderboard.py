@@ -57,6 +57,13 @@ class Entry:
     """Every metric of the board by name, mean over seeds; the primary one included."""
     runs: tuple[str, ...]
     """Run paths relative to results/, one a seed."""
+    title: str = ""
+    """What the board calls it; '' if it gives no title."""
+
+    @property
+    def name(self) -> str:
+        """What tables for people call it: the title, else the row label; no two of a dataset are called alike."""
+        return self.title or self.predictor
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ POWER = ("critical_value", "median_pair_se", "detectable", "detectable_adjusted"
 
 def make_entry(
     system: System,
+    title: str,
     spec: BoardSpec,
     metric: Metric,
     result: SystemComparison,
@@ -67,6 +68,7 @@ def make_entry(
         modalities=tuple(manifest.predictor.card["modalities"]),
         metrics=_mean_metrics(system, (metric.name, *spec.metrics)),
         runs=tuple(str(run.path.relative_to(store.layout.root)) for run in system.runs),
+        title=title,
     )
 
 

@@ -16,9 +16,17 @@ seed = 0                         # of the resampling
 other_runs = true                # rank every other stored run of these datasets too
 notes = ["..."]                  # printed under the table
 
+[shared.tfidf-svm]               # parameters of every entry of this predictor that does not set them itself
+history = 2
+
 [[predictors]]
 name = "tfidf-svm"
-params = { history = 2 }
+params = { speaker = true }
+datasets = ["meld"]              # default: every dataset of the board
+title = "with speakers"          # what tables call the row; default: the name, with changed parameters in brackets
+
+A path among the parameters is relative to the folder where `erc-harness run` is typed. Files and models are matched by
+name: runs on any content or commit of that name belong to the entry, and each content has a row of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +35,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import ConfigError, UnknownNameError
 from harness.registry.registry import NAME
@@ -42,6 +50,11 @@ class PredictorEntry(BaseModel):
 
     name: str
     params: dict[str, Any] = {}
+    """Its own; those it shares with others of its name stand in `BoardSpec.shared`."""
+    datasets: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Those of the board that it runs on; None: all."""
+    title: str = ""
+    """What tables call it; '': its label."""
 
 
 class BoardSpec(BaseModel):
@@ -64,7 +77,10 @@ class BoardSpec(BaseModel):
     seed: int = Field(default=0, ge=0)
     other_runs: bool = False
     notes: tuple[str, ...] = ()
+    shared: dict[str, dict[str, Any]] = {}
+    """Parameters by name of predictor."""
     predictors: tuple[PredictorEntry, ...] = ()
+    """As in the file; `entries_on` has them as they run."""
 
     @field_validator("datasets")
     @classmethod
@@ -83,12 +99,29 @@ class BoardSpec(BaseModel):
             raise ValueError("expected different whole numbers from 0 up")
         return seeds
 
+    @model_validator(mode="after")
+    def _entries_fit(self) -> BoardSpec:
+        for name in sorted(self.shared.keys() - {entry.name for entry in self.predictors}):
+            raise ValueError(f"shared parameters of {name!r}, which the board does not list")
+        for entry in self.predictors:
+            for dataset in sorted(set(entry.datasets or ()) - set(self.datasets)):
+                raise ValueError(f"{entry.name!r} is to run on {dataset!r}, which is no dataset of the board")
+        return self
+
+    def entries_on(self, dataset: str) -> list[PredictorEntry]:
+        """Returns the predictors that run on a dataset, each with all its parameters."""
+        return [
+            entry.model_copy(update={"params": {**self.shared.get(entry.name, {}), **entry.params}})
+            for entry in self.predictors
+            if dataset in (entry.datasets or self.datasets)
+        ]
+
     def jobs(self) -> list[Job]:
         """Returns every run that the board asks for."""
         return [
             Job(entry.name, entry.params, dataset, self.split, seed)
             for dataset in self.datasets
-            for entry in self.predictors
+            for entry in self.entries_on(dataset)
             for seed in self.seeds
         ]
 
@@ -119,7 +152,10 @@ def _read(path: Path) -> BoardSpec:
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            raise ConfigError(f"{path}: {first['ctx']['error']}") from error
         key = ".".join(str(part) for part in first["loc"])
         given = f", got {first['input']!r}" if first["type"] not in ("missing", "extra_forbidden") else ""
-        allowed = f" (known keys: {', '.join(BoardSpec.model_fields)})" if first["type"] == "extra_forbidden" else ""
+        keys = (PredictorEntry if len(first["loc"]) > 1 else BoardSpec).model_fields
+        allowed = f" (known keys: {', '.join(keys)})" if first["type"] == "extra_forbidden" else ""
         raise ConfigError(f"{path}, key {key!r}: {first['msg']}{given}{allowed}") from error

@@ -152,6 +152,11 @@ def content_name(path: Path) -> str:
     return f"{_slug(path)}@{digest[:8]}"
 
 
+def is_content_of(name: str, given: str) -> bool:
+    """Whether `name` is 'name@<8 hex>' of what a user gave: a path, or a named model, by its commit."""
+    return CONTENT_NAME.fullmatch(name) is not None and name.partition("@")[0] == _slug(Path(given))
+
+
 def _slug(path: Path) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", path.name.lower()).strip("-") or "model"
 

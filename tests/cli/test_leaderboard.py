@@ -59,7 +59,7 @@ def test_a_stale_view_fails_the_check_and_is_named(cli: Cli, board: Path) -> Non
     assert "leaderboard.csv differ" in result.err
     assert "leaderboard.md" not in result.err
     assert cli("leaderboard", "check", "mine", "--json").json == {
-        "board": "mine", "fresh": False, "stale": ["leaderboard.csv"],
+        "board": "mine", "fresh": False, "stale": ["leaderboard.csv"], "planned": False,
     }  # fmt: skip
 
 
@@ -76,6 +76,54 @@ def test_a_board_with_runs_missing_is_built_and_says_so(cli: Cli, board: Path) -
     assert result.code == 3
     assert "stratified on toy, seed 0" in result.err
     assert "erc-harness run --board mine" in result.err
+
+
+def test_a_planned_board_passes_the_check_is_listed_and_cannot_be_built(cli: Cli, board: Path) -> None:
+    check = cli("leaderboard", "check", "mine")
+    assert check.code == 0
+    assert "planned: 0 of up to 6 runs are here; type: erc-harness run --board mine" in check.out
+    assert cli("leaderboard", "check", "mine", "--json").json == {
+        "board": "mine", "fresh": True, "stale": [], "planned": True,
+    }  # fmt: skip
+    built = cli("leaderboard", "build", "mine")
+    assert built.code == 2
+    assert "erc-harness run --board mine" in built.err
+    assert [path.name for path in board.parent.iterdir()] == ["board.toml"]
+
+
+def test_boards_are_listed_with_how_far_they_are(cli: Cli, board: Path) -> None:
+    broken = board.parents[1] / "broken" / "board.toml"
+    broken.parent.mkdir()
+    broken.write_text("datasets = []")
+
+    def listed() -> list[tuple[str, str, int | None, int | None]]:
+        rows = cli("list", "boards", "--json").json["boards"]
+        return [(row["name"], row["status"], row["n_runs"], row["n_missing"]) for row in rows]
+
+    assert listed() == [("broken", "broken", None, None), ("mine", "planned", 0, 6)]
+    cli("run", "majority", "--dataset", "toy")
+    assert listed()[1] == ("mine", "incomplete", 1, 3)
+    cli("run", "--board", "mine")
+    assert listed()[1] == ("mine", "complete", 4, 0)
+    assert "complete" in cli("list", "boards").out
+
+
+def test_shared_parameters_and_datasets_of_an_entry_reach_the_runs(cli: Cli, board: Path) -> None:
+    board.write_text(
+        'datasets = ["toy", "sample"]\nseeds = [0]\n[shared.tfidf-svm]\nhistory = 1\n'
+        '[[predictors]]\nname = "tfidf-svm"\ndatasets = ["toy"]\ntitle = "with one before"\n'
+        '[[predictors]]\nname = "tfidf-svm"\nparams = { history = 0 }\ntitle = "alone"\n'
+    )
+    runs = cli("run", "--board", "mine", "--json").json["runs"]
+    assert [run["dataset"] for run in runs] == ["toy", "toy", "sample"]
+    entries = cli("leaderboard", "build", "mine", "--json").json["entries"]
+    assert {(e["dataset"], e["title"], e["predictor"]) for e in entries} == {
+        ("toy", "with one before", "tfidf-svm[history=1]"),
+        ("toy", "alone", "tfidf-svm[history=0]"),
+        ("sample", "alone", "tfidf-svm[history=0]"),
+    }
+    assert "tfidf-svm" not in cli("export", "mine").out
+    assert cli("leaderboard", "check", "mine").code == 0
 
 
 def test_a_dataset_is_a_board_from_any_folder(cli: Cli) -> None:

@@ -54,6 +54,14 @@ def test_hostile_names_neither_act_nor_style(hostile_board: Leaderboard) -> None
     assert len(_table(text)) == 2 + len(hostile_board.entries)
 
 
+def test_a_long_title_breaks_between_words(small_board: Leaderboard) -> None:
+    first, *others = small_board.entries
+    titled = replace(first, title="emotion words masked in the video that nobody has seen")
+    shown = to_console(replace(small_board, entries=(titled, *others)), 80)
+    folded = [line.strip() for line in _table(shown)]
+    assert {"masked in the", "video that", "nobody has seen"} <= set(folded)
+
+
 def test_a_board_without_entries(small_board: Leaderboard) -> None:
     text = to_console(replace(small_board, entries=(), comparisons=()))
     assert "0 seeds" in text

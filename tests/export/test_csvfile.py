@@ -34,6 +34,7 @@ def test_what_does_not_exist_is_empty(small_board: Leaderboard) -> None:
     assert empty == {
         "se", "se_dialogue", "se_seed", "se_interaction", "low", "high", "rank_low", "rank_high", "letters",
         "to_top_low", "to_top_high", "to_top_p_adjusted", "to_top_detectable", "n_resamples", "metric.macro_f1",
+        "title",
     }  # fmt: skip
 
 

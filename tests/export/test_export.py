@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,17 @@ def test_text_is_clean(hostile_board: Leaderboard, to: str) -> None:
     assert not text.endswith("\n\n")
     assert text.encode()
     assert not set(text) & {"\r", "\t", "\x1b", "\x9b", "\u202e"}
+
+
+@pytest.mark.parametrize("to", SUFFIX)
+def test_a_title_stands_for_the_label_in_tables_and_beside_it_in_data(two_boards_in_one: Leaderboard, to: str) -> None:
+    titled = tuple(
+        replace(entry, title="some shown") if entry.predictor.startswith("few-shot") else entry
+        for entry in two_boards_in_one.entries
+    )
+    text = export_leaderboard(replace(two_boards_in_one, entries=titled), to)
+    assert ("some shown" in text) == (to not in ("pairs-csv", "pairs-json"))
+    assert ("few-shot[" in text) == (to in ("csv", "json", "pairs-csv", "pairs-json"))
 
 
 def test_an_unknown_format_is_named() -> None:

@@ -114,6 +114,7 @@ def _repeat_entry(document: dict[str, Any]) -> None:
         (_change("entries", 0, "dataset", to="iemocap"), "'iemocap', which has no header"),
         (_change("comparisons", 0, "a", to="nobody"), "'nobody'"),
         (_repeat_entry, "there twice"),
+        (_change("entries", 0, "title", to="majority"), "'majority' on 'meld' is there twice"),
     ],
 )
 def test_what_is_wrong_is_named(small_board: Leaderboard, damage: Callable[[dict[str, Any]], None], named: str) -> None:

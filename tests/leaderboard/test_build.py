@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,16 +13,36 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from harness.data import load_dataset
 from harness.errors import ConfigError, IncompatibleRunsError, UnknownNameError
-from harness.evaluation.jobs import Settings
+from harness.evaluation.jobs import Settings, prepare
+from harness.evaluation.runner import execute_run
 from harness.export import EXPORTERS, export_leaderboard
-from harness.leaderboard.build import build_leaderboard, missing_runs
+from harness.leaderboard.build import board_progress, build_leaderboard, missing_runs
 from harness.leaderboard.spec import BoardSpec, PredictorEntry, load_spec
+from harness.llm.weights import content_name
+from harness.predictors import Predictor, PredictorCard, register_predictor
+from harness.schema import DialogueView, Prediction
+from harness.schema.run import Job
 from harness.store import RunStore, StoredRun
 from harness.store.run_store import read_manifest
 
 MakeRuns = Callable[..., list[Path]]
 
 SPEC = BoardSpec(title="Toy", datasets=("toy",), seeds=(0, 1, 2), other_runs=True)
+
+
+class _Reader(Predictor):
+    """Says joy where a word of its file is said; runs are named by what the file holds."""
+
+    def __init__(self, words: str = "") -> None:
+        self.words = words
+
+    def predict(self, dialogue: DialogueView) -> list[Prediction]:
+        word = Path(self.words).read_text()
+        return [Prediction(u.id, "joy" if word in u.text else "neutral") for u in dialogue.targets]
+
+    @classmethod
+    def identify(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {"words": content_name(Path(params["words"])) if params["words"] else ""}
 
 
 def test_scores_are_means_over_seeds_as_scikit_learn_has_them(
@@ -99,6 +120,118 @@ def test_only_named_rows_and_seeds_are_shown_unless_others_are_asked_for(make_ru
     assert entry.n_seeds == 3
 
 
+def test_what_is_shared_holds_for_every_entry_of_that_name_unless_it_says_otherwise(
+    make_runs: MakeRuns, store: RunStore
+) -> None:
+    make_runs("good", 0.9)
+    make_runs("good", 0.7)
+    make_runs("good", 0.2)
+    spec = BoardSpec.model_validate(
+        {
+            "datasets": ["toy"],
+            "seeds": [0, 1, 2],
+            "shared": {"lab/good": {"skill": 0.9}},
+            "predictors": [{"name": "lab/good"}, {"name": "lab/good", "params": {"skill": 0.7}}, {"name": "majority"}],
+        }
+    )
+    assert [(job.predictor, job.params) for job in spec.jobs() if job.seed == 0] == [
+        ("lab/good", {"skill": 0.9}), ("lab/good", {"skill": 0.7}), ("majority", {}),
+    ]  # fmt: skip
+    assert {label.split(" on ")[0] for label in missing_runs(spec, store)} == {"majority"}
+    entries = build_leaderboard("toy", spec, store).entries
+    assert [entry.predictor for entry in entries] == ["lab/good[skill=0.9]", "lab/good[skill=0.7]"]
+
+
+def test_an_entry_runs_on_its_own_datasets_only(make_runs: MakeRuns, store: RunStore) -> None:
+    make_runs("good", 0.9)
+    make_runs("bad", 0.2)
+    elsewhere = {"name": "lab/bad", "params": {"skill": 0.2}, "datasets": ["tales"]}
+    everywhere = {"name": "lab/good", "params": {"skill": 0.9}}
+    spec = BoardSpec.model_validate(
+        {"datasets": ["toy", "tales"], "seeds": [0, 1, 2], "predictors": [everywhere, elsewhere]}
+    )
+    assert {(job.predictor, job.dataset) for job in spec.jobs()} == {
+        ("lab/good", "toy"), ("lab/good", "tales"), ("lab/bad", "tales"),
+    }  # fmt: skip
+    assert {label.split(",")[0] for label in missing_runs(spec, store)} == {
+        "lab/good[skill=0.9] on tales", "lab/bad[skill=0.2] on tales",
+    }  # fmt: skip
+    on_toy = spec.model_copy(update={"datasets": ("toy",)})
+    assert [entry.predictor for entry in build_leaderboard("toy", on_toy, store).entries] == ["lab/good[skill=0.9]"]
+
+
+def test_a_title_names_the_row_and_two_rows_of_one_name_are_refused(make_runs: MakeRuns, store: RunStore) -> None:
+    make_runs("good", 0.9)
+    make_runs("bad", 0.2)
+    make_runs("other", 0.5, seeds=(0, 1))
+    titled = PredictorEntry(name="lab/good", params={"skill": 0.9}, title="full")
+    spec = SPEC.model_copy(update={"predictors": (titled,)})
+    full, _, bad = build_leaderboard("toy", spec, store).entries
+    assert (full.title, full.predictor, full.name) == ("full", "lab/good[skill=0.9]", "full")
+    assert (bad.title, bad.name) == ("", "lab/bad[skill=0.2]")
+    twin = PredictorEntry(name="lab/bad", params={"skill": 0.2}, title="full")
+    with pytest.raises(IncompatibleRunsError, match=r"'full'.*lab/bad.*lab/good.*other titles"):
+        build_leaderboard("toy", SPEC.model_copy(update={"predictors": (titled, twin)}), store)
+
+
+def test_warnings_call_a_row_by_its_title(make_runs: MakeRuns, store: RunStore) -> None:
+    make_runs("good", 0.9)
+    make_runs("young", 0.5, seeds=(0, 1))
+    young = PredictorEntry(name="lab/young", params={"skill": 0.5}, title="few seeds")
+    board = build_leaderboard("toy", SPEC.model_copy(update={"predictors": (young,)}), store)
+    assert any(warning.startswith("few seeds has 2 of the 3 seeds") for warning in board.datasets[0].warnings)
+
+
+def test_a_board_names_a_file_and_takes_any_content_of_it(
+    store: RunStore, predictors: None, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ERC_CACHE_DIR", str(tmp_path / "cache"))
+    register_predictor("lab/reader", card=PredictorCard(family="test", deterministic=True))(_Reader)
+    spec = BoardSpec.model_validate(
+        {
+            "datasets": ["toy"],
+            "seeds": [0],
+            "scope": "checkpoint",
+            "shared": {"lab/reader": {"words": "My Words.txt"}},
+            "predictors": [{"name": "lab/reader"}],
+        }
+    )
+    assert len(missing_runs(spec, store)) == 1
+    for words in ("lovely", "awful"):
+        path = tmp_path / words / "My Words.txt"
+        path.parent.mkdir()
+        path.write_text(words)
+        run = prepare(Job("lab/reader", {"words": str(path)}, "toy", "test", 0), settings)
+        assert execute_run(run, settings, lambda progress: None).status == "done"
+    assert missing_runs(spec, store) == []
+    labels = [entry.predictor for entry in build_leaderboard("toy", spec, store).entries]
+    assert len(labels) == 2
+    assert all(label.startswith("lab/reader[words=my-words.txt@") for label in labels)
+    other = spec.model_copy(update={"shared": {"lab/reader": {"words": "other.txt"}}})
+    assert len(missing_runs(other, store)) == 1
+    pinned = labels[0].removeprefix("lab/reader[words=").removesuffix("]")
+    alone = spec.model_copy(update={"shared": {"lab/reader": {"words": pinned}}})
+    assert [entry.predictor for entry in build_leaderboard("toy", alone, store).entries] == labels[:1]
+
+
+def test_a_board_is_planned_until_a_run_or_a_view_is_there(make_runs: MakeRuns, store: RunStore) -> None:
+    entry = PredictorEntry(name="lab/good", params={"skill": 0.9})
+    spec = SPEC.model_copy(update={"predictors": (entry,), "other_runs": False})
+    make_runs("other", 0.5)
+    progress = board_progress("mine", spec, store)
+    assert (progress.n_runs, len(progress.missing), progress.planned) == (0, 3, True)
+    view = store.layout.view("mine", "csv")
+    view.parent.mkdir(parents=True)
+    view.touch()
+    assert not board_progress("mine", spec, store).planned
+    view.unlink()
+    make_runs("good", 0.9, seeds=(0, 1))
+    progress = board_progress("mine", spec, store)
+    assert (progress.n_runs, len(progress.missing), progress.planned) == (2, 1, False)
+    with_others = spec.model_copy(update={"other_runs": True})
+    assert board_progress("mine", with_others, store).n_runs == 5
+
+
 def test_missing_runs_are_named(make_runs: MakeRuns, store: RunStore) -> None:
     make_runs("good", 0.9, seeds=(0, 2, 3))
     entries = (PredictorEntry(name="lab/good", params={"skill": 0.9}), PredictorEntry(name="majority"))
@@ -174,6 +307,13 @@ def test_an_empty_board_says_what_to_type(store: RunStore) -> None:
         ('datasets = ["toy"]\nalpha = 2', "alpha"),
         ('datasets = ["toy"', "not a TOML file"),
         ('datasets = ["toy"]\nsplit = "train"', "'train'"),
+        ('datasets = ["toy"]\n[shared.majority]\nhistory = 2', "'majority', which the board does not list"),
+        ('datasets = ["toy"]\n[[predictors]]\nname = "majority"\ndatasets = ["tales"]', "no dataset of the board"),
+        ('datasets = ["toy"]\n[[predictors]]\nname = "majority"\ndatasets = []', "predictors.0.datasets"),
+        (
+            'datasets = ["toy"]\n[[predictors]]\nname = "majority"\nparam = {}',
+            "known keys: name, params, datasets, title",
+        ),
     ],
 )
 def test_a_bad_board_file_is_named_with_its_key(store: RunStore, toml: str, said: str) -> None:

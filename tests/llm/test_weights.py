@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ModelError
-from harness.llm.weights import content_name, locate
+from harness.llm.weights import content_name, is_content_of, locate
 
 
 @pytest.fixture(autouse=True)
@@ -203,3 +203,18 @@ def test_a_hub_that_refuses_is_told_in_one_line(
     with pytest.raises(ModelError, match=words) as caught:
         locate("org/name", REVISION, download=True)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("my-model-v2@0123abcd", "models/My Model v2", True),
+        ("llama-2-7b@01c7f73d", "llama-2-7b", True),
+        ("llama-2-7b@01c7f73d", "llama-7b", False),
+        ("llama-2-7b@01c7f73d", "llama-2-7b@8416d3fe", False),
+        ("llama-2-7b", "llama-2-7b", False),
+        ("lab/model@01c7f73d", "lab/model", False),
+    ],
+)
+def test_a_content_name_is_told_from_what_was_given(name: str, given: str, expected: bool) -> None:
+    assert is_content_of(name, given) == expected
