@@ -40,13 +40,17 @@ def sha256_of(content: bytes) -> str:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Holds an exclusive lock on a file, which the system releases when the process ends, however it ends.
+
+    Args:
+        path: the file.
+        wait: whether to wait until another process lets go of it.
 
     The file is removed on the way out; a waiter that then holds a removed file tries again with the new one.
 
     Raises:
-        StoreError: another process holds it, or the folder cannot be written.
+        StoreError: another process holds it and nobody waits, or the folder cannot be written.
     """
     while True:
         try:
@@ -56,7 +60,7 @@ def locked(path: Path) -> Iterator[None]:
             raise StoreError(f"cannot write {path}: {error.strerror or error}; choose another --results-dir") from error
         with handle:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 raise StoreError(
                     f"another process is running {path.parent}; wait for it, or stop it and repeat"

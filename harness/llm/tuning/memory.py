@@ -28,10 +28,9 @@ class Memory:
         return None if self.gradient_checkpointing else Memory(usual.row_tokens, True)
 
 
-def usual_memory(model: Any) -> Memory:
+def usual_memory(model: Any, device: str) -> Memory:
     """Returns what suits a device; who loads 4 bits is short of memory, so activations are computed twice."""
-    row_tokens = ROW_TOKENS.get(model.device.type, ROW_TOKENS["cpu"])
-    return Memory(row_tokens, bool(getattr(model, "is_loaded_in_4bit", False)))
+    return Memory(ROW_TOKENS[device], bool(getattr(model, "is_loaded_in_4bit", False)))
 
 
 def advise(recipe: Recipe, method: str) -> str:

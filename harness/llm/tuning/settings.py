@@ -51,19 +51,18 @@ def add_lora(model: Any, recipe: Recipe, memory: Memory) -> Any:
 
 
 def trainer_settings(
-    recipe: Recipe, folder: Path, seed: int, model: Any, memory: Memory, judged: bool
+    recipe: Recipe, folder: Path, seed: int, on_gpu: bool, memory: Memory, judged: bool
 ) -> TrainingArguments:
-    """Returns the trainer's settings that a recipe means on the device of a model.
+    """Returns the trainer's settings that a recipe means.
 
     Args:
         recipe: how to train.
         folder: for checkpoints.
         seed: of dropout.
-        model: on its device.
+        on_gpu: whether a GPU computes, in the precision of the recipe.
         memory: what fits.
         judged: whether there is something to choose the checkpoint by; without, none is written.
     """
-    on_gpu = model.device.type == "cuda"
     options: dict[str, Any] = {"eval_strategy": "no", "save_strategy": "no"}
     if judged:
         options = {"load_best_model_at_end": True, "metric_for_best_model": "eval_score", "greater_is_better": True,

@@ -39,7 +39,9 @@ class Task:
     """What is to be trained, and how."""
 
     load: Callable[[], Any]
-    """Loads the base, on its device."""
+    """Loads the base."""
+    device: str
+    """Type of the device to train on: 'cpu' or 'cuda'."""
     examples: Sequence[Candidates]
     """What is learned; see `harness.llm.tuning.examples`."""
     dev: DevSet | None
@@ -72,7 +74,7 @@ class Tuning:
     peak_bytes: int
     memory: Memory
     device: str
-    """Type of the device: 'cpu' or 'cuda'."""
+    """'cpu', or the name of the GPU."""
 
 
 def fine_tune(
@@ -94,7 +96,7 @@ def fine_tune(
     while True:
         with _own_randomness(task.seed):
             model = task.load()
-            first = first or usual_memory(model)
+            first = first or usual_memory(model, task.device)
             memory = memory or first
             try:
                 return _train(task, model, tell, save, memory)
@@ -117,7 +119,7 @@ def _train(
     recipe = task.recipe
     with _quietly():
         model = add_lora(model, recipe, memory) if task.method == "lora" else model.float().requires_grad_(True)
-    args = trainer_settings(recipe, task.folder, task.seed, model, memory, task.dev is not None)
+    args = trainer_settings(recipe, task.folder, task.seed, task.device == "cuda", memory, task.dev is not None)
     plan = RowPlan(task.examples, recipe.batch_size, memory.row_tokens, args.world_size, task.seed)
     args.gradient_accumulation_steps = plan.n_rows // args.world_size
     args.warmup_steps = min(recipe.warmup_steps, plan.n_updates * recipe.epochs // 10)
@@ -147,7 +149,7 @@ def _train(
         seconds=round(done.metrics["train_runtime"], 1),
         peak_bytes=peak_memory(),
         memory=memory,
-        device=args.device.type,
+        device=torch.cuda.get_device_name() if task.device == "cuda" else "cpu",
     )
 
 

@@ -1,0 +1,303 @@
+"""One fine-tuning of a base model on instructions, kept where every run that needs the same one finds it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.data import Split
+from harness.errors import MissingDependencyError
+from harness.llm import ModelSettings
+from harness.llm.tables.recipes import Recipe
+from harness.llm.weights import Located, locate
+from harness.metrics import get_metric, tally, totals_of
+from harness.predictors.session import FitProgress, Session
+from harness.prompting import Form, LabelNames, Template, Window
+from harness.prompting.instructions import Instruction, build_instructions
+from harness.store import provenance
+from harness.store.trained import TrainedPlace, TrainedStore
+
+METHOD = 1
+"""How examples are made and weights trained; raise it when a change can change weights."""
+
+TINY = "tiny"
+"""The base that is made on the spot."""
+
+HELD_OUT_SEED = 42
+"""Of the draw of held-out examples. Source: the released training script of DialogueLLM."""
+
+PROMPTS_READ = 50
+"""Questions from which the tokenizer of the tiny base learns the words of the template."""
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """What a training depends on, and where its result goes."""
+
+    predictor: str
+    """Name, for the folder and the card."""
+    base: ModelSettings
+    """The base; its model may be 'tiny'."""
+    recipe_name: str
+    recipe: Recipe
+    method: str
+    """'lora' or 'full'."""
+    template: Template
+    form: Form
+    window: Window
+    splits: Sequence[Split]
+    """Training splits; the first is that of the dataset itself."""
+    dev: Split
+    names: Callable[[Split], LabelNames]
+    videos: Mapping[str, str]
+    video_name: str | None
+    """What the descriptions are called in results."""
+    seed: int
+    session: Session = field(repr=False)
+
+    def weights(self) -> TrainedPlace:
+        """Returns where the weights are, after training them if nobody has.
+
+        Raises:
+            MissingDependencyError: a package of the extra 'models' is not installed.
+            ModelError: the base cannot be loaded, memory lacks, or the loss is not finite.
+            ConfigError: the recipe does not fit the base.
+        """
+        self._check_packages()
+        return self._ensure(self._place(), self._train)
+
+    @property
+    def is_tiny(self) -> bool:
+        """Whether the base is made on the spot."""
+        return self.base.model == TINY
+
+    def base_folder(self) -> TrainedPlace:
+        """Returns where the tiny base is, after making it if nobody has; raises as `weights`."""
+        self._check_packages()
+        return self._ensure(self._tiny_place(), self._make_tiny)
+
+    # Where things belong
+
+    def _place(self) -> TrainedPlace:
+        name = f"{self.predictor}-{self.dev.dataset.replace('/', '-')}-{self.method}-seed{self.seed}"
+        return self._store.place(name, self._depends_on())
+
+    def _tiny_place(self) -> TrainedPlace:
+        from harness.llm.tuning.tiny_base import READING, SHAPE
+
+        return self._store.place(
+            f"tiny-{self.dev.dataset.replace('/', '-')}-seed{self.seed}",
+            {
+                "method": METHOD,
+                "shape": asdict(SHAPE),
+                "reading": READING.model_dump(mode="json"),
+                "train": [split.fingerprint for split in self.splits],
+                "template": self.template.sha256,
+                "labels": [self.names(split).shown for split in self.splits],
+                "seed": self.seed,
+            },
+        )
+
+    def _depends_on(self) -> dict[str, Any]:
+        base: Any = self._tiny_place().folder.name if self.is_tiny else self._identity(self._located())
+        return {
+            "method": METHOD,
+            "base": base,
+            "quantization": self.base.quantization,
+            "dtype": self.base.dtype,
+            "trained": self.method,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "template": self.template.sha256,
+            "form": self.form,
+            "window": asdict(self.window),
+            "labels": [self.names(split).shown for split in self.splits],
+            "train": [split.fingerprint for split in self.splits],
+            "dev": self.dev.fingerprint,
+            "video": self.video_name,
+            "seed": self.seed,
+        }
+
+    @property
+    def _store(self) -> TrainedStore:
+        return TrainedStore.at(self.session.trained)
+
+    def _located(self) -> Located:
+        if self.is_tiny:
+            return Located(str(self.base_folder().folder), None, self._tiny_place().folder.name)
+        return locate(self.base.model, self.base.revision, download=self.session.calls.download)
+
+    def _identity(self, base: Located) -> dict[str, str | None]:
+        return {"model": base.name, "revision": base.commit}
+
+    def _ensure(self, place: TrainedPlace, make: Callable[[TrainedPlace], None]) -> TrainedPlace:
+        """Returns a place that is filled; of several processes the first claims it, and all make it."""
+        from harness.llm.tuning.processes import is_first, wait_for_all
+
+        if not place.is_filled:
+            with place.claimed() if is_first() else nullcontext():
+                wait_for_all()
+                if not place.is_filled:  # else another process has filled it meanwhile
+                    make(place)
+                wait_for_all()
+        return place
+
+    # What is done there
+
+    def _make_tiny(self, place: TrainedPlace) -> None:
+        from harness.llm.tuning.tiny_base import make_tiny_base
+
+        questions = [one.prompt(self.template, self.form).text for one in self._instructions(self.splits[0])]
+
+        def save(model: Any, tokenizer: Any) -> None:
+            def write(folder: Path) -> None:
+                model.save_pretrained(folder)
+                tokenizer.save_pretrained(folder)
+
+            place.fill(write, {"base": "tiny", "versions": provenance.versions()})
+
+        make_tiny_base(self.splits, questions[:PROMPTS_READ], place.part, self.seed, self._tell("reading"), save)
+
+    def _train(self, place: TrainedPlace) -> None:
+        from harness.llm.local.loading import load_model, load_tokenizer
+        from harness.llm.local.tokens import PromptTokens
+        from harness.llm.tuning.examples import encode_examples
+        from harness.llm.tuning.tune import Task, fine_tune
+
+        base = self._located()
+        settings = self._loading(base)
+        download = self.session.calls.download
+        tokens = PromptTokens(load_tokenizer(settings, base, download))
+        instructions = [one for split in self.splits for one in self._instructions(split)]
+        held_out, instructions = self._hold_out(instructions)
+        examples = encode_examples(instructions, self.template, self.form, tokens, self.recipe.max_tokens)
+        dev = self._dev_set(tokens, held_out)
+        saved: list[Any] = []
+        task = Task(
+            load=lambda: load_model(settings, base, None, download),
+            device=self._device,
+            examples=self._learned(examples.items),
+            dev=dev,
+            recipe=self.recipe,
+            method="lora" if self.method == "lora" else "full",
+            folder=place.part,
+            seed=self.seed,
+        )
+        tuning = fine_tune(task, self._tell(dev.metric), saved.append)
+        record = {
+            "predictor": self.predictor,
+            "seed": self.seed,
+            "base": self._identity(base),
+            "method": self.method,
+            "recipe_name": self.recipe_name,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "selected_by": dev.metric,
+            "template": {"name": self.template.name, "sha256": self.template.sha256},
+            "labels": {split.dataset: list(self.names(split).shown) for split in self.splits},
+            "data": [
+                {"dataset": split.dataset, "split": split.name, "fingerprint": split.fingerprint,
+                 "n_examples": len(split.gold)}
+                for split in self.splits
+            ],
+            "examples": {"n_held_out": len(held_out), "n_trained": len(examples.items), "n_tokens": examples.n_tokens,
+                         "n_shortened": examples.n_shortened, "n_lines_dropped": examples.n_lines_dropped,
+                         "n_too_long": examples.n_too_long},
+            "quantization": settings.quantization,
+            "precision": settings.dtype,
+            "tuning": asdict(tuning),
+            "versions": provenance.versions(),
+        }  # fmt: skip
+        for model in saved:
+            place.fill(lambda folder, model=model: self._write(model, tokens.tokenizer, base, record, folder), record)
+
+    def _write(self, model: Any, tokenizer: Any, base: Located, record: Mapping[str, Any], folder: Path) -> None:
+        from harness.llm.tuning.model_card import model_card
+
+        if self.method == "lora":
+            for config in model.peft_config.values():  # the path of this machine means nothing elsewhere
+                config.base_model_name_or_path, config.revision = base.name, base.commit
+        else:
+            tokenizer.save_pretrained(folder)
+        model.save_pretrained(folder)
+        (folder / "README.md").write_text(model_card(record), encoding="utf-8")
+
+    # Parts
+
+    def _instructions(self, split: Split) -> list[Instruction]:
+        return list(build_instructions(split, self.names(split), self.window, self.videos))
+
+    def _hold_out(self, instructions: list[Instruction]) -> tuple[list[Instruction], list[Instruction]]:
+        """Returns the held-out instructions, drawn, and the others, in order."""
+        n = min(self.recipe.n_held_out, len(instructions) // 10)
+        drawn = set(np.random.default_rng(HELD_OUT_SEED).permutation(len(instructions))[:n].tolist())
+        held_out = [one for i, one in enumerate(instructions) if i in drawn]
+        return held_out, [one for i, one in enumerate(instructions) if i not in drawn]
+
+    def _learned(self, items: Sequence[Any]) -> Sequence[Any]:
+        from harness.llm.tuning.examples import whole_texts
+
+        return whole_texts(items) if self.recipe.loss == "all" else items
+
+    def _dev_set(self, tokens: Any, held_out: Sequence[Instruction]) -> Any:
+        """Returns what checkpoints are judged by."""
+        from harness.llm.tuning.examples import encode_examples, encode_questions
+        from harness.llm.tuning.trainer import DevSet
+
+        if held_out:
+            examples = encode_examples(held_out, self.template, self.form, tokens, self.recipe.max_tokens)
+            items = self._learned(examples.items)
+            n_tokens = sum(len(one.continuations[0]) for one in items)
+            return DevSet(items, lambda scores: sum(s[0] for s in scores) / n_tokens, "minus the held-out loss")
+        instructions = self._instructions(self.dev)
+        questions = encode_questions(instructions, self.template, self.form, tokens)
+        gold = [one.label for one in instructions]
+        return DevSet(questions, lambda scores: self._weighted_f1(gold, scores), "dev weighted F1")
+
+    def _weighted_f1(self, gold: Sequence[str], scores: Sequence[tuple[float, ...]]) -> float:
+        """Returns the weighted F1 of the likeliest labels; an answer that is not finite counts as wrong."""
+        labels = self.dev.label_set
+        likelihoods = np.array(scores)
+        predicted = np.where(np.isfinite(likelihoods).all(axis=1), likelihoods.argmax(axis=1), len(labels))
+        truth = np.array([labels.index(label) for label in gold])
+        counts = tally(np.zeros_like(truth), truth, predicted, n_dialogues=1, n_labels=len(labels))
+        return float(get_metric("weighted_f1").score(totals_of(counts[0])))
+
+    @property
+    def _device(self) -> str:
+        import torch
+
+        return "cuda" if self.base.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+    def _loading(self, base: Located) -> ModelSettings:
+        """Returns how the base is loaded for training: as the recipe says on a GPU, in fp32 elsewhere."""
+        from harness.llm.tuning.processes import n_processes
+
+        on_gpu = self._device == "cuda"
+        asked = self.base.quantization if self.base.quantization != "none" else self.recipe.quantization
+        sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+        alone = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if n_processes() > 1 else "cuda"
+        return replace(
+            self.base,
+            model=base.source,
+            dtype=self.recipe.precision if on_gpu and self.method == "lora" else "fp32",
+            quantization=asked if on_gpu and self.method == "lora" else "none",
+            device=alone if on_gpu and not sharded else "cpu",
+        )
+
+    def _tell(self, metric: str) -> Callable[[Any], None]:
+        from harness.llm.tuning.tune import describe
+
+        return lambda state: self.session.report(FitProgress(state.step, state.n_steps, describe(state, metric)))
+
+    def _check_packages(self) -> None:
+        try:
+            import peft  # noqa: F401
+            import torch  # noqa: F401
+        except ImportError as error:
+            raise MissingDependencyError.of(error.name or "torch", "models", "fine-tuning") from error
+
