@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-GREEDY = {"--seed": re.compile(r"\d+"), "--dataset": re.compile(r"[^-].*")}
-"""Options of `run` that repeat, and which following words are values of theirs; `compare` has `--dataset` alone."""
+NAME = re.compile(r"[^-].*")
+RUN = {"--seed": re.compile(r"\d+"), "--dataset": NAME}
+COMPARE = {"--dataset": NAME}
+INSTRUCTIONS = {"--split": re.compile(r"train|dev|test"), "--test": NAME}
+"""Options that repeat, by command, and which following words are values of theirs."""
 
 
 def expand_repeated(arguments: Sequence[str]) -> list[str]:
     """Returns `run X --seed 0 1 2` as `run X --seed 0 --seed 1 --seed 2`; other commands as they are.
 
-    In `compare A B --dataset X Y` too; with options before A and B, words after `--dataset X` may be A and B.
+    In `compare A B --dataset X Y` too; with options before A and B, words after `--dataset X` may be A and B. In
+    `data instructions X --split train dev --test Y Z` too.
     """
-    systems_first = len(arguments) > 2 and not any(word.startswith("-") for word in arguments[1:3])
-    if not arguments or not (arguments[0] == "run" or (arguments[0] == "compare" and systems_first)):
-        return list(arguments)
-    greedy = GREEDY if arguments[0] == "run" else {"--dataset": GREEDY["--dataset"]}
+    greedy = _repeated(arguments)
     expanded: list[str] = []
     current: str | None = None
     fresh = False
@@ -32,3 +33,13 @@ def expand_repeated(arguments: Sequence[str]) -> list[str]:
             current = None
             expanded.append(argument)
     return expanded
+
+
+def _repeated(arguments: Sequence[str]) -> dict[str, re.Pattern[str]]:
+    """Returns which options of a command take several values."""
+    if arguments[:1] == ["run"]:
+        return RUN
+    if arguments[:2] == ["data", "instructions"]:
+        return INSTRUCTIONS
+    systems_first = len(arguments) > 2 and not any(word.startswith("-") for word in arguments[1:3])
+    return COMPARE if arguments[:1] == ["compare"] and systems_first else {}

@@ -1,4 +1,4 @@
-"""`erc-harness data show|overlap|fetch`: what is in a corpus, what corpora share, how to get one."""
+"""`erc-harness data show|overlap|fetch|instructions`: what is in a corpus, what corpora share, how to get one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import DataDir, Json, Plugins, Quiet, fetch_dir, find_data_dir
+from harness.cli.corpora import load_corpora, overlap_record, print_overlaps
+from harness.cli.instructions import instructions
+from harness.cli.options import DataDir, Json, Plugins, Quiet, fetch_dir
 from harness.cli.output import note, print_json, print_table, print_text
 
 if TYPE_CHECKING:
-    from harness.data import Dataset, Split
-    from harness.data.overlap import Overlap
+    from harness.data import Split
 
 app = typer.Typer(no_args_is_help=True, help="Look at corpora and get them.")
+app.command()(instructions)
 
 Name = Annotated[str, typer.Argument(help="Name of a dataset, or a folder with a card.toml.")]
 
@@ -21,7 +23,7 @@ Name = Annotated[str, typer.Argument(help="Name of a dataset, or a folder with a
 @app.command()
 def show(dataset: Name, data_dir: DataDir = None, plugin: Plugins = None, as_json: Json = False) -> None:
     """Show dialogues, utterances and labels per split, the fingerprint, and the known anomalies of a corpus."""
-    loaded = _load([dataset], data_dir, plugin)[0]
+    loaded = load_corpora([dataset], data_dir, plugin)[0]
     card = loaded.card
     splits = {name: _describe(split) for name, split in loaded.splits.items()}
     if as_json:
@@ -55,16 +57,12 @@ def overlap(a: Name, b: Name, data_dir: DataDir = None, plugin: Plugins = None, 
     """Count test utterances of two corpora that stand word for word in the training split of either, by length."""
     from harness.data.overlap import find_overlap
 
-    loaded = _load(dict.fromkeys([a, b]), data_dir, plugin)
+    loaded = load_corpora([a, b], data_dir, plugin)
     found = [find_overlap([q.split("test")], [p.split("train")]) for q in loaded for p in loaded]
     if as_json:
-        print_json({"overlaps": [_overlap_record(overlap) for overlap in found]})
+        print_json({"overlaps": [overlap_record(overlap) for overlap in found]})
         return
-    print_table([_overlap_row(overlap) for overlap in found])
-    print_text(
-        "\nShare of the query's utterances found verbatim in the pool (case, punctuation and quotes ignored); "
-        "'dialogues': those with at least half of their utterances of 5 words or more in the pool."
-    )
+    print_overlaps(found)
 
 
 @app.command()
@@ -88,15 +86,6 @@ def fetch(dataset: Name, data_dir: DataDir = None, as_json: Json = False, quiet:
         print_text(f"{dataset}: {len(written)} files written below {folder}")
 
 
-def _load(names: Any, data_dir: Any, plugin: Any) -> list[Dataset]:
-    from harness.data import load_dataset
-    from harness.predictors.plugins import load_plugins
-
-    load_plugins(tuple(plugin or ()))
-    folder = find_data_dir(data_dir)
-    return [load_dataset(name, folder) for name in names]
-
-
 def _describe(split: Split) -> dict[str, Any]:
     return {
         "n_dialogues": len(split.dialogues),
@@ -111,25 +100,3 @@ def _describe(split: Split) -> dict[str, Any]:
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key != "labels"} | {"fingerprint": row["fingerprint"][:16]}
-
-
-def _overlap_record(overlap: Overlap) -> dict[str, Any]:
-    return {
-        "query": list(overlap.query),
-        "pool": list(overlap.pool),
-        "by_length": [
-            {"min_words": c.min_words, "n_utterances": c.n_utterances, "n_found": c.n_found, "share": c.share}
-            for c in overlap.counts
-        ],
-        "n_dialogues": overlap.n_dialogues,
-        "n_shared_dialogues": overlap.n_shared_dialogues,
-    }
-
-
-def _overlap_row(overlap: Overlap) -> dict[str, str]:
-    row = {"query": ", ".join(overlap.query), "pool": ", ".join(overlap.pool)}
-    for count in overlap.counts:
-        head = "all lengths" if count.min_words == 1 else f"{count.min_words} words or more"
-        row[head] = f"{count.share:.1%} ({count.n_found}/{count.n_utterances})"
-    row["dialogues"] = f"{overlap.n_shared_dialogues}/{overlap.n_dialogues}"
-    return row

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import DataDir, Json, Plugins, find_data_dir
+from harness.cli.options import DataDir, Json, NamingName, Plugins, find_data_dir
 from harness.cli.output import print_json, print_text
 
 
@@ -23,13 +23,6 @@ class FormName(StrEnum):
 
     plain = "plain"
     chat = "chat"
-
-
-class NamingName(StrEnum):
-    """Ways to write labels."""
-
-    natural = "natural"
-    canonical = "canonical"
 
 
 def export_tasks(

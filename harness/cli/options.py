@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,13 @@ Plugins = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]
+
+
+class NamingName(StrEnum):
+    """Ways to write labels."""
+
+    natural = "natural"
+    canonical = "canonical"
 
 
 def find_data_dir(given: Path | None) -> Path | None:

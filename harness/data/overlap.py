@@ -1,18 +1,22 @@
-"""Verbatim overlap between splits: how much of what is tested could have been read in training."""
+"""Verbatim overlap between splits: how much of what is tested could have been read in training, and training without.
+
+Two utterances are the same if their words are, without case and punctuation: `harness.data.text.matching_words`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from harness.data.split import Split
 from harness.data.text import matching_words
+from harness.errors import DataError
 
 MIN_WORDS = (1, 5, 8)
 """Lengths in words from which utterances are counted: all with a word, and those too long to be alike by chance."""
 
 _LONG = 5
-"""Length in words from which utterances decide whether a dialogue is shared."""
+"""Length in words from which utterances decide whether a dialogue is shared: shorter ones are alike by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def find_overlap(query: Sequence[Split], pool: Sequence[Split]) -> Overlap:
         query: splits to search for, usually a test split.
         pool: splits to search in, usually all that a model was trained on.
     """
-    known = {matching_words(utterance.text) for split in pool for utterance in split.utterances()}
+    known = _distinct(pool)
     dialogues = [
         [(len(words), words in known) for words in (matching_words(u.text) for u in dialogue.utterances)]
         for split in query
@@ -75,6 +79,41 @@ def find_overlap(query: Sequence[Split], pool: Sequence[Split]) -> Overlap:
         n_dialogues=sum(bool(found) for found in long),
         n_shared_dialogues=sum(bool(found) and 2 * sum(found) >= len(found) for found in long),
     )
+
+
+def drop_shared_dialogues(split: Split, against: Iterable[Split], min_words: int = _LONG) -> Split:
+    """Returns a split without the dialogues that share an utterance with other splits, to learn from without a leak.
+
+    A whole dialogue goes, because what is left of it would still be the scene that is tested. Unannotated utterances
+    count on both sides: a model reads them as context.
+
+    Args:
+        split: what is to be learned from; dialogues that stay are as they were, in their order.
+        against: splits that must stay unseen, usually dev and test; not the split itself, which would leave nothing.
+        min_words: length in words from which an utterance counts.
+
+    Raises:
+        DataError: nothing is left to learn from.
+    """
+    against = tuple(against)
+    unseen = {words for words in _distinct(against) if len(words) >= min_words}
+    kept = tuple(
+        dialogue
+        for dialogue in split.dialogues
+        if unseen.isdisjoint(matching_words(utterance.text) for utterance in dialogue.utterances)
+    )
+    if not any(dialogue.labelled() for dialogue in kept):
+        others = ", ".join(f"{other.dataset}/{other.name}" for other in against)
+        raise DataError(
+            f"nothing is left of {split.dataset}/{split.name}: each of its dialogues with a label shares an utterance "
+            f"of {min_words} words or more with {others}; learn from another split or corpus"
+        )
+    return replace(split, dialogues=kept)
+
+
+def _distinct(splits: Iterable[Split]) -> set[tuple[str, ...]]:
+    """Returns what is said in splits, as words."""
+    return {matching_words(utterance.text) for split in splits for utterance in split.utterances()}
 
 
 def _count(min_words: int, dialogues: Sequence[Sequence[tuple[int, bool]]]) -> OverlapCount:

@@ -1,18 +1,33 @@
 """Corpora as instructions: one solved question per labelled utterance, for a language model to learn from.
 
 What is asked is framed and worded by the same window and template that ask it later. Knows no model.
+
+Where instructions are written to a file, each is one JSON object with these keys:
+
+- `id`: "dataset/split/utterance", unique over corpora; `dataset`, `split`, `dialogue_id`, `utterance_id`: its parts.
+- `labels`: the labels to choose from, those of the corpus, as prompts write them.
+- `video`: what the video of the utterance shows, in words; null where nothing describes it.
+- `context`: the utterances before it, in order of time; "speaker: text" where speakers are shown.
+- `input`: the utterance, written likewise.
+- `output`: its gold label, one of `labels`.
+- `prompt`: the question as a model without roles reads it, before it writes `output`; a space comes between them unless
+  the prompt ends with white space. It holds `labels`, `video`, `context` and `input` in the wording of the template.
+
+DialogueLLM's records have a key `instruction`, which is missing here: the wording belongs to the template, which need
+not keep it in one place, and a second wording beside `prompt` would be one that nobody reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.data import Split
 from harness.prompting.label_names import LabelNames
 from harness.prompting.prompt import Form, Prompt
 from harness.prompting.templates import Template
-from harness.prompting.window import Scene, Window
+from harness.prompting.window import Line, Scene, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,22 @@ class Instruction:
             form, labels=self.names.shown, history=scene.history, target=scene.target, future=scene.future
         )
 
+    def record(self, template: Template) -> dict[str, Any]:
+        """Returns the instruction for a file, as the module says; raises PromptError as `Template.render`."""
+        return {
+            "id": f"{self.dataset}/{self.split}/{self.utterance_id}",
+            "dataset": self.dataset,
+            "split": self.split,
+            "dialogue_id": self.dialogue_id,
+            "utterance_id": self.utterance_id,
+            "labels": list(self.names.shown),
+            "video": self.scene.target.video,
+            "context": [_spoken(line) for line in self.scene.history],
+            "input": _spoken(self.scene.target),
+            "output": self.answer,
+            "prompt": self.prompt(template, "plain").text,
+        }
+
     def without_farthest_line(self) -> Instruction:
         """Returns the same question without the earliest line of its history, which must not be empty."""
         return replace(self, scene=replace(self.scene, history=self.scene.history[1:]))
@@ -72,3 +103,7 @@ def build_instructions(
                 yield Instruction(
                     split.dataset, split.name, dialogue.id, utterance_id, scene, names, split.gold[utterance_id]
                 )
+
+
+def _spoken(line: Line) -> str:
+    return str(replace(line, video=None))

@@ -8,12 +8,20 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from harness.errors import StoreError
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Writes a file at once: to a temporary neighbour, flushed to the disk, then renamed.
+@contextmanager
+def open_atomic(path: Path, advice: str = "choose --results-dir") -> Iterator[BinaryIO]:
+    """Gives a file to write that takes its place at once, at the end: a neighbour, flushed to the disk, then renamed.
+
+    Whatever ends the block early leaves the old file, or none, and no neighbour.
+
+    Args:
+        path: the file; its folder is made if absent.
+        advice: what else a user can do where there is no room.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -22,16 +30,22 @@ def write_atomic(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):  # the first error is the one to tell
             temporary.unlink()
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}; free the disk or choose --results-dir"
-        ) from error
+        if not isinstance(error, OSError):
+            raise
+        raise StoreError(f"cannot write {path}: {error.strerror or error}; free the disk or {advice}") from error
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Writes a file at once; raises StoreError as `open_atomic`."""
+    with open_atomic(path) as file:
+        file.write(content)
 
 
 def sha256_of(content: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Options with several values are spelt out for `run`, and datasets for `compare`."""
+"""Options with several values are spelt out for `run`, `compare` and `data instructions`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ from harness.cli.argv import expand_repeated
         ("compare a b --dataset x", "compare a b --dataset x"),
         ("compare a b --dataset x y --seed 0 1", "compare a b --dataset x --dataset y --seed 0 1"),
         ("compare --dataset x a b", "compare --dataset x a b"),
+        (
+            "data instructions a b --split train dev --test x y -o f",
+            "data instructions a b --split train --split dev --test x --test y -o f",
+        ),
+        ("data instructions --split train a -o f", "data instructions --split train a -o f"),
         ("show a --dataset x y", "show a --dataset x y"),
         ("", ""),
     ],

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StoreError
-from harness.store.atomic import locked, write_atomic
+from harness.store.atomic import locked, open_atomic, write_atomic
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,6 +26,20 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_traces(tmp_path: Path, mo
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
+def test_a_file_that_is_not_finished_takes_no_place(tmp_path: Path, kind: type[BaseException]) -> None:
+    path = tmp_path / "file"
+    with pytest.raises(kind), open_atomic(path) as file:
+        file.write(b"half")
+        raise kind
+    assert list(tmp_path.iterdir()) == []
+    with open_atomic(path) as file:
+        file.write(b"wh")
+        assert not path.exists()
+        file.write(b"ole")
+    assert path.read_bytes() == b"whole"
 
 
 def test_a_second_process_is_refused_and_let_in_when_the_first_is_killed(tmp_path: Path) -> None:
