@@ -1,6 +1,7 @@
 """The compared systems, by name. Imports nothing: each module is loaded when its system is first asked for."""
 
 BUILTIN = {
+    "dialogue-llm": "baselines.llm.dialogue_llm:DialogueLLM",
     "few-shot": "baselines.llm.few_shot:FewShot",
     "majority": "baselines.simple.majority:Majority",
     "stratified": "baselines.simple.stratified:Stratified",

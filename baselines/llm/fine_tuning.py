@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class FineTuning:
         """Whether the base is made on the spot."""
         return self.base.model == TINY
 
-    def base_folder(self) -> TrainedPlace:
+    def base_place(self) -> TrainedPlace:
         """Returns where the tiny base is, after making it if nobody has; raises as `weights`."""
         self._check_packages()
         return self._ensure(self._tiny_place(), self._make_tiny)
@@ -129,7 +130,7 @@ class FineTuning:
 
     def _located(self) -> Located:
         if self.is_tiny:
-            return Located(str(self.base_folder().folder), None, self._tiny_place().folder.name)
+            return Located(str(self.base_place().folder), None, self._tiny_place().folder.name)
         return locate(self.base.model, self.base.revision, download=self.session.calls.download)
 
     def _identity(self, base: Located) -> dict[str, str | None]:
@@ -212,8 +213,8 @@ class FineTuning:
             "tuning": asdict(tuning),
             "versions": provenance.versions(),
         }  # fmt: skip
-        for model in saved:
-            place.fill(lambda folder, model=model: self._write(model, tokens.tokenizer, base, record, folder), record)
+        for model in saved:  # one in the first process, none in the others
+            place.fill(partial(self._write, model, tokens.tokenizer, base, record), record)
 
     def _write(self, model: Any, tokenizer: Any, base: Located, record: Mapping[str, Any], folder: Path) -> None:
         from harness.llm.tuning.model_card import model_card
@@ -265,7 +266,7 @@ class FineTuning:
         predicted = np.where(np.isfinite(likelihoods).all(axis=1), likelihoods.argmax(axis=1), len(labels))
         truth = np.array([labels.index(label) for label in gold])
         counts = tally(np.zeros_like(truth), truth, predicted, n_dialogues=1, n_labels=len(labels))
-        return float(get_metric("weighted_f1").score(totals_of(counts[0])))
+        return float(get_metric("weighted_f1").value(totals_of(counts[0])))
 
     @property
     def _device(self) -> str:
@@ -300,4 +301,3 @@ class FineTuning:
             import torch  # noqa: F401
         except ImportError as error:
             raise MissingDependencyError.of(error.name or "torch", "models", "fine-tuning") from error
-

@@ -25,6 +25,8 @@ class Predictor:
 
     code_modules: ClassVar[tuple[str, ...]] = ()
     """Modules beside its own whose code its predictions depend on; a run is not taken up again once they changed."""
+    keeps_training: ClassVar[bool] = False
+    """Whether `fit` keeps what it learned in `Session.trained`, where other runs find it."""
 
     def fit(self, train: Split, dev: Split) -> None:
         """Learns from the training split; the dev split is for choosing epochs and settings. Default: nothing.

@@ -22,7 +22,7 @@ from harness.prompting.window import Speakers, Window
 if TYPE_CHECKING:
     from harness.llm.tables.models import NamedModel
 
-PATHS = ("model", "adapter", "template", "video", "encoder")
+PATHS = ("model", "base", "adapter", "template", "recipe", "video", "encoder")
 """Parameters that may name a file or folder; runs are named by what it holds."""
 
 LOCAL = "transformers"
@@ -206,10 +206,10 @@ def identify(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _name_of(key: str, value: str) -> str:
     """Returns a name that means the same on every machine and every day, as far as that can be known without asking."""
-    known = find_known(value) if key == "model" else None
+    known = find_known(value) if key in ("model", "base") else None
     if known is not None:
         return f"{known.name}@{known.revision[:8]}"
-    folder = find_folder(value) if key in ("model", "adapter") else None
+    folder = find_folder(value) if key in ("model", "base", "adapter") else None
     if folder is not None:
         return content_name(folder)
     return content_name(Path(value)) if Path(value).expanduser().exists() else value

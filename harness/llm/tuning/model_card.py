@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -12,17 +12,13 @@ def model_card(record: Mapping[str, Any]) -> str:
     Args:
         record: what `training_results.json` holds: base, method, recipe, data, examples, tuning and versions.
     """
-    base, tuning, recipe = record["base"], record["tuning"], record["recipe"]
-    data = record["data"]
+    base, tuning, recipe, examples = (record[key] for key in ("base", "tuning", "recipe", "examples"))
     lora = record["method"] == "lora"
-    what = f"LoRA of rank {recipe['rank']}" if lora else "All weights"
-    best = "the last ones" if tuning["best_score"] is None else f"best on {record['selected_by']}"
-    rows = "\n".join(
-        f"| {part['dataset']} | {part['split']} | {part['n_examples']:,} | `{part['fingerprint'][:16]}` |"
-        for part in data
-    )
-    settings = "\n".join(f"| {key} | {_cell(value)} |" for key, value in recipe.items() if key != "source")
-    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    datasets = ", ".join(dict.fromkeys(part["dataset"] for part in record["data"]))
+    labels = "; ".join(f"{name}: {', '.join(shown)}" for name, shown in record["labels"].items())
+    best = tuning["best_score"]
+    chosen = "the last" if best is None else f"the best by {record['selected_by']} ({best:.4f})"
+    commit = f" at {base['revision']}" if base["revision"] else ""
     return f"""---
 base_model: {base["model"]}
 library_name: {"peft" if lora else "transformers"}
@@ -30,45 +26,45 @@ pipeline_tag: text-generation
 tags: [emotion-recognition-in-conversations{", lora" if lora else ""}]
 ---
 
-# {record["predictor"]} on {", ".join(dict.fromkeys(part["dataset"] for part in data))}, seed {record["seed"]}
+# {record["predictor"]} on {datasets}, seed {record["seed"]}
 
-{what} over `{base["model"]}`{f" at {base['revision']}" if base["revision"] else ""}, trained by erc-harness to answer
-which emotion an utterance of a dialogue has. The recipe is `{record["recipe_name"]}`: {recipe["source"]}.
+{f"LoRA of rank {recipe['rank']}" if lora else "All weights"} over `{base["model"]}`{commit}, trained by erc-harness to
+answer which emotion an utterance of a dialogue has, by the recipe `{record["recipe_name"]}`: {recipe["source"]}.
 
-Weights after update {tuning["best_step"]:,} of {tuning["n_steps"]:,}, {best}{
-        "" if tuning["best_score"] is None else f" ({tuning['best_score']:.4f})"
-    }. {tuning["n_trainable"]:,} of {tuning["n_parameters"]:,} parameters were trained, in {
-        tuning["seconds"]:,.0f} seconds on
-{tuning["device"]}, with {tuning["peak_bytes"] / 2**30:.1f} GiB.
+These are the weights after update {tuning["best_step"]:,} of {tuning["n_steps"]:,}: {chosen}.
+{tuning["n_trainable"]:,} of {tuning["n_parameters"]:,} parameters were trained. The last session took
+{tuning["seconds"]:,.0f} seconds on {tuning["device"]} and {tuning["peak_bytes"] / 2**30:.1f} GiB.
 
 ## Data
 
-| dataset | split | examples | fingerprint |
-|---|---|---|---|
-{rows}
+{_table(("dataset", "split", "examples", "fingerprint"), [_part(part) for part in record["data"]])}
 
-{record["examples"]["n_shortened"]:,} examples lost {record["examples"]["n_lines_dropped"]:,} lines of history to fit;
-{record["examples"]["n_too_long"]:,} are longer than the limit without history and were kept whole. No answer was cut.
-Labels, as answered: {"; ".join(f"{name}: {', '.join(labels)}" for name, labels in record["labels"].items())}.
+{examples["n_shortened"]:,} examples lost {examples["n_lines_dropped"]:,} lines of history to fit {recipe["max_tokens"]}
+tokens; {examples["n_too_long"]:,} are longer even without history, and whole all the same. No answer was cut.
+Labels as answered: {labels}.
 
 ## Recipe
 
-| setting | value |
-|---|---|
-{settings}
+{_table(("setting", "value"), [(key, value) for key, value in recipe.items() if key != "source"])}
 
 ## Use
 
-`erc-harness run {
-        record["predictor"]
-    } -P adapter=THIS_FOLDER -P base=BASE --dataset DATASET`; the prompt is that of template
-`{
-        record["template"]["name"]
-    }`. Weights may have learned texts of these corpora by heart: their licences hold for what the
-model writes.
+`erc-harness run {record["predictor"]} -P adapter=THIS_FOLDER -P base=BASE --dataset DATASET`
 
-Made with {versions}.
+The prompt is that of template `{record["template"]["name"]}`. Weights may have learned texts of these corpora by heart:
+the licences of the corpora hold for what the model writes.
+
+Made with {", ".join(f"{name} {version}" for name, version in record["versions"].items())}.
 """
+
+
+def _part(part: Mapping[str, Any]) -> tuple[Any, ...]:
+    return part["dataset"], part["split"], f"{part['n_examples']:,}", f"`{part['fingerprint'][:16]}`"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
 
 
 def _cell(value: Any) -> str:
