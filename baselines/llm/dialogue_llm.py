@@ -90,7 +90,6 @@ class DialogueLLM(ExemplifiedPredictor):
         "harness.llm.tuning.rows",
         "harness.llm.tuning.settings",
     )
-    keeps_training: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.base != TINY:
@@ -157,6 +156,14 @@ class DialogueLLM(ExemplifiedPredictor):
         """Returns where the weights are, besides what every predictor that prompts remarks."""
         kept = f"weights: {self._weights}" if self._weights is not None and self.adapter is None else ""
         return "; ".join(part for part in (super().remark(), kept) if part)
+
+    def kept(self) -> dict[str, Any]:
+        """Returns the folder of the weights, and how good they are on dev."""
+        if self._record is None or self._weights is None:
+            return {"dev": None, "update": None, "weights": self._weights}
+        tuning = self._record["tuning"]
+        return {"dev": tuning["best_score"], "update": f"{tuning['best_step']} of {tuning['n_steps']}",
+                "weights": self._weights}  # fmt: skip
 
     @classmethod
     def refine_card(cls, card: PredictorCard, params: Mapping[str, Any]) -> PredictorCard:

@@ -151,13 +151,15 @@ class FineTuning:
     # What is done there
 
     def _make_tiny(self, place: TrainedPlace) -> None:
+        from harness.llm.tuning.quiet import quietly
         from harness.llm.tuning.tiny_base import make_tiny_base
 
         questions = [one.prompt(self.template, self.form).text for one in self._instructions(self.splits[0])]
 
         def save(model: Any, tokenizer: Any) -> None:
             def write(folder: Path) -> None:
-                model.save_pretrained(folder)
+                with quietly():
+                    model.save_pretrained(folder)
                 tokenizer.save_pretrained(folder)
 
             place.fill(write, {"base": "tiny", "versions": provenance.versions()})
@@ -218,13 +220,15 @@ class FineTuning:
 
     def _write(self, model: Any, tokenizer: Any, base: Located, record: Mapping[str, Any], folder: Path) -> None:
         from harness.llm.tuning.model_card import model_card
+        from harness.llm.tuning.quiet import quietly
 
         if self.method == "lora":
             for config in model.peft_config.values():  # the path of this machine means nothing elsewhere
                 config.base_model_name_or_path, config.revision = base.name, base.commit
         else:
             tokenizer.save_pretrained(folder)
-        model.save_pretrained(folder)
+        with quietly():
+            model.save_pretrained(folder, **({"save_embedding_layers": False} if self.method == "lora" else {}))
         (folder / "README.md").write_text(model_card(record), encoding="utf-8")
 
     # Parts

@@ -21,6 +21,7 @@ from harness.cli import (
     power,
     prompt,
     show,
+    tune,
 )
 from harness.cli import run as run_command
 from harness.cli.argv import expand_repeated
@@ -35,6 +36,7 @@ app = typer.Typer(
     help="Compare systems for emotion recognition in conversations: shared splits, stored predictions, honest tests.",
 )
 app.command()(run_command.run)
+app.command()(tune.tune)
 app.command()(show.show)
 app.command()(compare.compare)
 app.command()(leaderboard.export)

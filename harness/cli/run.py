@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -61,12 +62,17 @@ def run(
     from .dry_run import show_estimates
     from .progress import RunDisplay
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "run is for one process; train with several: accelerate launch -m harness tune PREDICTOR --dataset NAME, "
+            "then run in one: what is trained is found"
+        )
     layout = find_layout(results_dir)
     plugins = tuple(plugin or ())
     load_plugins(plugins)
     if board and (predictors or dataset or seed or param or split):
         raise ConfigError("--board says what to run: give no predictor, --dataset, --split, --seed or -P with it")
-    wanted = _board_jobs(board, layout) if board else _named_jobs(predictors, dataset, split or "test", seed, param)
+    wanted = _board_jobs(board, layout) if board else named_jobs(predictors, dataset, split or "test", seed, param)
     calls = CallSettings(
         concurrency, requests_per_minute, tokens_per_minute, timeout_seconds, max_retries, batch_size, batch_api,
         options.make_budget(max_cost, max_tokens_total, jobs), download, cache, prices,
@@ -100,7 +106,7 @@ def _note_dropped_seeds(wanted: Sequence[Job], runs: Sequence[PreparedRun]) -> N
             note(f"{run.spec.name} is deterministic: it runs with seed {run.job.seed} only")
 
 
-def _named_jobs(
+def named_jobs(
     predictors: Sequence[str] | None,
     datasets: Sequence[str] | None,
     split: str,

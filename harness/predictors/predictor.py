@@ -25,8 +25,6 @@ class Predictor:
 
     code_modules: ClassVar[tuple[str, ...]] = ()
     """Modules beside its own whose code its predictions depend on; a run is not taken up again once they changed."""
-    keeps_training: ClassVar[bool] = False
-    """Whether `fit` keeps what it learned in `Session.trained`, where other runs find it."""
 
     def fit(self, train: Split, dev: Split) -> None:
         """Learns from the training split; the dev split is for choosing epochs and settings. Default: nothing.
@@ -57,6 +55,13 @@ class Predictor:
     def remark(self) -> str:
         """Returns what the user should know once the run is done, in one line. Default: nothing."""
         return ""
+
+    def kept(self) -> Mapping[str, Any]:
+        """Returns where `Session.trained` keeps what `fit` learned, and what to know of it, as a row of a table.
+
+        Default: nothing is kept. A predictor that overrides it can be trained by the command `tune`.
+        """
+        return {}
 
     def close(self) -> None:
         """Lets go of what was loaded or opened; called at the end of a run. Default: nothing."""

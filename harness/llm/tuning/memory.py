@@ -39,6 +39,6 @@ def advise(recipe: Recipe, method: str) -> str:
     less += ["-P quantization=4bit (on a GPU)"] if recipe.quantization != "4bit" else []
     less += ["a smaller -P base=", "a smaller -P window= or max_tokens in a recipe of your own"]
     return (
-        f"out of memory, even with rows of {FEWEST_ROW_TOKENS} tokens and gradient checkpointing; what takes less: "
+        f"out of memory, down to rows of {FEWEST_ROW_TOKENS} tokens with gradient checkpointing; what takes less: "
         f"{', '.join(less)}; batch_size does not matter: its {recipe.batch_size} examples are computed row by row"
     )

@@ -9,7 +9,6 @@ import gc
 import json
 import random
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +18,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from transformers import EarlyStoppingCallback, PrinterCallback
-from transformers.utils import logging
 
 from harness.errors import ModelError
 from harness.llm.local.choice_tree import Candidates
 from harness.llm.local.scoring import is_out_of_memory
 from harness.llm.tables.recipes import Recipe
 from harness.llm.tuning.memory import Memory, advise, usual_memory
+from harness.llm.tuning.quiet import quietly
 from harness.llm.tuning.rows import RowPlan
 from harness.llm.tuning.settings import add_lora, trainer_settings
 from harness.llm.tuning.trainer import DevSet, RowTrainer, TrainingState, Watch, peak_memory
@@ -95,7 +94,7 @@ def fine_tune(
     first: Memory | None = memory
     while True:
         with _own_randomness(task.seed):
-            model = task.load()
+            model = _load(task)
             first = first or usual_memory(model, task.device)
             memory = memory or first
             try:
@@ -113,11 +112,21 @@ def fine_tune(
             torch.cuda.empty_cache()
 
 
+def _load(task: Task) -> Any:
+    """Returns the base; raises ModelError that says what would fit where it does not."""
+    try:
+        return task.load()
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error.__cause__ or error):
+            raise ModelError(advise(task.recipe, task.method)) from error
+        raise
+
+
 def _train(
     task: Task, model: Any, tell: Callable[[TrainingState], None], save: Callable[[Any], None], memory: Memory
 ) -> Tuning:
     recipe = task.recipe
-    with _quietly():
+    with quietly():
         model = add_lora(model, recipe, memory) if task.method == "lora" else model.float().requires_grad_(True)
     args = trainer_settings(recipe, task.folder, task.seed, task.device == "cuda", memory, task.dev is not None)
     plan = RowPlan(task.examples, recipe.batch_size, memory.row_tokens, args.world_size, task.seed)
@@ -125,7 +134,7 @@ def _train(
     args.warmup_steps = min(recipe.warmup_steps, plan.n_updates * recipe.epochs // 10)
     watch = Watch(tell)
     callbacks = [watch, *([EarlyStoppingCallback(recipe.patience)] if recipe.patience and task.dev else [])]
-    with _quietly():
+    with quietly():
         trainer = RowTrainer(model, args, plan, task.dev, callbacks=callbacks)
         trainer.remove_callback(PrinterCallback)
         watch.trainer = trainer
@@ -193,16 +202,3 @@ def _own_randomness(seed: int) -> Iterator[None]:
     finally:
         random.setstate(before[0])
         np.random.set_state(before[1])  # noqa: NPY002
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Keeps what libraries remark off the terminal; what goes wrong is raised, not logged."""
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
-            yield
-    finally:
-        logging.set_verbosity(before)
