@@ -35,7 +35,7 @@ class RowPlan(torch.utils.data.Dataset[LoadedRow]):
     Args:
         examples: prompts with one continuation each.
         batch_size: examples per update at most.
-        n_tokens: of a row, about.
+        n_tokens: of a row, about; 1: every example has a row of its own.
         n_workers: processes that share the rows of an update; each gets as many.
         seed: of the order.
     """
@@ -97,13 +97,16 @@ def collate_row(loaded: Sequence[LoadedRow], dtype: torch.dtype) -> dict[str, to
     """Returns the tensors of the only row of a batch: its inputs, and what it learns.
 
     Returns:
-        Those of `row_inputs`; logits_to_keep, int64 (n_kept,): positions that tell a learned token; which, int64
-        (n_learned_here,): which of them tells each; targets, int64 (n_learned_here,); n_learned, int64 (): tokens that
-        the whole update learns.
+        Those of `row_inputs`, without the mask where the row does not branch; logits_to_keep, int64 (n_kept,):
+        positions that tell a learned token; which, int64 (n_learned_here,): which of them tells each; targets, int64
+        (n_learned_here,); n_learned, int64 (): tokens that the whole update learns.
     """
     ((row, n_learned),) = loaded
     positions, which = telling_positions(row)
-    return row_inputs(row, dtype) | {
+    inputs = row_inputs(row, dtype)
+    if row.parents == list(range(-1, len(row.parents) - 1)):  # the model's own mask is right, and faster
+        del inputs["attention_mask"]
+    return inputs | {
         "logits_to_keep": torch.tensor(positions, dtype=torch.int64),
         "which": torch.tensor(which, dtype=torch.int64),
         "targets": torch.tensor(row.targets, dtype=torch.int64),

@@ -96,7 +96,7 @@ class RowTrainer(Trainer):
 
     def _row_likelihoods(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         """Returns the log-likelihood of each learned token of a row, float32 (n_learned_here,)."""
-        read = {name: inputs[name] for name in ("input_ids", "attention_mask", "position_ids")}
+        read = {name: inputs[name] for name in ("input_ids", "attention_mask", "position_ids") if name in inputs}
         keep = inputs["logits_to_keep"]
         if self._selects:
             logits = model(**read, use_cache=False, logits_to_keep=keep).logits[0]
@@ -119,7 +119,7 @@ class RowTrainer(Trainer):
         model: Any = self._wrap_model(cast("torch.nn.Module", self.model), training=False)
         was_training = model.training
         model.eval()
-        rows = pack_rows(items, 0, self._plan.n_tokens, len(items))
+        rows = pack_rows(items, 0, self._plan.n_tokens, len(items) if self._plan.n_tokens > 1 else 1)
         n_workers, own = self.args.world_size, self.args.process_index
         share = [rows[i % len(rows)] for i in range(own, -(-len(rows) // n_workers) * n_workers, n_workers)]
         found: Scores = {}

@@ -11,7 +11,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from harness.llm.local.choice_tree import Candidates
 from harness.llm.local.scoring import is_out_of_memory
 from harness.llm.tables.recipes import Recipe
 from harness.llm.tuning.memory import Memory, advise, usual_memory
+from harness.llm.tuning.packing import packs
 from harness.llm.tuning.quiet import quietly
 from harness.llm.tuning.rows import RowPlan
 from harness.llm.tuning.settings import add_lora, trainer_settings
@@ -128,6 +129,8 @@ def _train(
     recipe = task.recipe
     with quietly():
         model = add_lora(model, recipe, memory) if task.method == "lora" else model.float().requires_grad_(True)
+    if not packs(model, task.examples):
+        memory = replace(memory, row_tokens=1)
     args = trainer_settings(recipe, task.folder, task.seed, task.device == "cuda", memory, task.dev is not None)
     plan = RowPlan(task.examples, recipe.batch_size, memory.row_tokens, args.world_size, task.seed)
     args.gradient_accumulation_steps = plan.n_rows // args.world_size
