@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from baselines.llm.exemplified import ExemplifiedPredictor
 from baselines.llm.fine_tuning import TINY, FineTuning
 from harness.data import Split, load_dataset
-from harness.data.overlap import drop_shared_dialogues
+from harness.data.overlap import Overlap, drop_shared_dialogues, find_overlap
 from harness.errors import ConfigError
 from harness.llm import ModelSettings
 from harness.llm.answer import Estimate
@@ -113,6 +113,7 @@ class DialogueLLM(ExemplifiedPredictor):
         self._weights: str | None = None
         """Folder of what was trained, or name of an adapter at the hub."""
         self._record: Mapping[str, Any] | None = None
+        self._overlap: Overlap | None = None
         super().__post_init__()
 
     # What the harness asks of every predictor
@@ -150,12 +151,19 @@ class DialogueLLM(ExemplifiedPredictor):
             facts = super().facts() | facts
         if self._record is not None:
             facts["training"] = _in_short(self._record)
+        if self._overlap is not None:
+            facts["overlap_with_test"] = {f"{c.min_words}+ words": round(c.share, 4) for c in self._overlap.counts}
         return facts
 
     def remark(self) -> str:
-        """Returns where the weights are, besides what every predictor that prompts remarks."""
-        kept = f"weights: {self._weights}" if self._weights is not None and self.adapter is None else ""
-        return "; ".join(part for part in (super().remark(), kept) if part)
+        """Returns where the weights are kept and what was learned of the test split word for word, besides the rest."""
+        remarks = [super().remark()]
+        if self._overlap is not None:
+            shares = ", ".join(f"{c.share:.1%} of those of {c.min_words} words or more" for c in self._overlap.counts)
+            remarks.append(f"test utterances that stand word for word in the training data: {shares}")
+        if self._weights is not None and self.adapter is None:
+            remarks.append(f"weights: {self._weights}")
+        return "; ".join(remark for remark in remarks if remark)
 
     def kept(self) -> dict[str, Any]:
         """Returns the folder of the weights, and how good they are on dev."""
@@ -228,14 +236,20 @@ class DialogueLLM(ExemplifiedPredictor):
         )
 
     def _splits(self, train: Split) -> list[Split]:
-        """Returns the training splits to learn from, without what is shared with held-back splits if so asked."""
+        """Returns the training splits to learn from, without what is shared with held-back splits if so asked.
+
+        Of held-back splits the texts are looked at, to tell what is shared, and no label.
+        """
+        if not self.train_on and not self.decontaminate:
+            return [train]
+        own = load_dataset(train.dataset, self._session.data_dir)
         others = [load_dataset(name, self._session.data_dir) for name in self.train_on]
         splits = [train, *(other.split("train") for other in others)]
-        if not self.decontaminate:
-            return splits
-        datasets = [load_dataset(train.dataset, self._session.data_dir), *others]
-        kept_back = [split for dataset in datasets for name, split in dataset.splits.items() if name != "train"]
-        return [drop_shared_dialogues(split, kept_back) for split in splits]
+        if self.decontaminate:
+            kept_back = [split for data in (own, *others) for name, split in data.splits.items() if name != "train"]
+            splits = [drop_shared_dialogues(split, kept_back) for split in splits]
+        self._overlap = find_overlap([own.split("test")], splits)
+        return splits
 
     def _check_adapter(self, adapter: str, train: Split) -> Mapping[str, Any] | None:
         """Returns the record beside an adapter, if there is one.
