@@ -1,10 +1,11 @@
-"""Fixtures shared by all tests: real corpora, a toy corpus, a registry that forgets."""
+"""Fixtures shared by all tests: real corpora, a toy corpus, a registry that forgets, a small model and its recipe."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,73 @@ def write_toy_corpus(folder: Path, name: str = "toy", seed: int = 0) -> None:
                 )
             lines.append(json.dumps({"dialogue_id": f"{split}{d}", "utterances": utterances}))
         (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def write_recipe(path: Path, **changes: object) -> Path:
+    """Writes a recipe of small numbers to a TOML file, with some of them changed, and returns its path."""
+    keys = {**RECIPE, **changes}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items()))  # JSON is TOML here
+    return path
+
+
+RECIPE = {
+    "source": "a test",
+    "rank": 4,
+    "alpha": 8,
+    "dropout": 0.0,
+    "targets": ["q_proj", "v_proj"],
+    "batch_size": 8,
+    "epochs": 2,
+    "learning_rate": 5e-3,
+    "schedule": "cosine",
+    "final_learning_rate": 0.1,
+    "warmup_steps": 0,
+    "adam_betas": [0.9, 0.95],
+    "weight_decay": 0.1,
+    "max_grad_norm": 1.0,
+    "max_tokens": 256,
+    "loss": "answer",
+    "select_by": "dev-weighted-f1",
+    "n_held_out": 0,
+    "evaluate_every": "epoch",
+    "patience": 0,
+    "precision": "fp32",
+    "quantization": "none",
+}
+
+
+@pytest.fixture
+def recipe_file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a recipe of small numbers, with some of them changed; equal ones are written to one file."""
+
+    def write(**changes: object) -> Path:
+        name = sha256(json.dumps(changes, sort_keys=True).encode()).hexdigest()[:8] if changes else "usual"
+        return write_recipe(tmp_path / "recipes" / f"{name}.toml", **changes)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def small_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a Llama of one layer and width 32, whose tokenizer knows the words of DialogueLLM's template."""
+    pytest.importorskip("transformers")
+    from harness.llm.local.tiny import LlamaShape, build_tiny_llama, sample_texts
+    from harness.prompting import load_template
+    from harness.prompting.window import Line
+
+    template = load_template("dialogue-llm/v1")
+    shown = template.render("plain", labels=EMOTIONS, history=(), target=Line(None, "That is lovely.", None), future=())
+    folder = tmp_path_factory.mktemp("models") / "small-llama"
+    build_tiny_llama(folder, [*sample_texts(), *[shown.text] * 20], shape=LlamaShape(1, 32, 2, 700))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Models this small are slower on several threads."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -30,7 +30,8 @@ class RowPlan(torch.utils.data.Dataset[LoadedRow]):
     """The rows of one epoch, in order of updates; `set_epoch` draws another order.
 
     Every update has the same number of rows, `n_rows`, because gradients are accumulated over a fixed number of them;
-    its examples are dealt out so that rows are of like length. An update has `batch_size` examples or one less.
+    its examples are dealt out so that rows are of like length. Updates have `batch_size` examples at most, and none has
+    two more than another.
 
     Args:
         examples: prompts with one continuation each.
