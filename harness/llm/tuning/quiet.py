@@ -20,6 +20,7 @@ def quietly() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
+            warnings.filterwarnings("ignore", "fan_in_fan_out", UserWarning)  # peft sets right what GPT-2 needs
             yield
     finally:
         settings.set_verbosity(before)

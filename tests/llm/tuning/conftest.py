@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,14 @@ def draw_examples(n: int, seed: int = 0, n_header: int = 12) -> list[Candidates]
             context = found[-1].context + some(1, 6)
         found.append(Candidates(context, (some(1, 4),)))
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imports_are_not_collected() -> Iterator[None]:
+    """Every training collects garbage, and would look through all that was imported: most of its time here."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
