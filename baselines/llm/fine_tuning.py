@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from harness.predictors.session import FitProgress, Session
 from harness.prompting import Form, LabelNames, Template, Window
 from harness.prompting.instructions import Instruction, build_instructions
 from harness.store import provenance
+from harness.store.atomic import sha256_of
 from harness.store.trained import TrainedPlace, TrainedStore
 
 METHOD = 1
@@ -99,8 +101,7 @@ class FineTuning:
                 "shape": asdict(SHAPE),
                 "reading": READING.model_dump(mode="json"),
                 "train": [split.fingerprint for split in self.splits],
-                "template": self.template.sha256,
-                "labels": [self.names(split).shown for split in self.splits],
+                "prompts": sha256_of("\0".join(self._prompts_read()).encode()),
                 "seed": self.seed,
             },
         )
@@ -138,14 +139,15 @@ class FineTuning:
 
     def _ensure(self, place: TrainedPlace, make: Callable[[TrainedPlace], None]) -> TrainedPlace:
         """Returns a place that is filled; of several processes the first claims it, and all make it."""
-        from harness.llm.tuning.processes import is_first, wait_for_all
+        from harness.llm.tuning.processes import is_first, n_processes, wait_for_all
 
-        if not place.is_filled:
-            with place.claimed() if is_first() else nullcontext():
-                wait_for_all()
-                if not place.is_filled:  # else another process has filled it meanwhile
-                    make(place)
-                wait_for_all()
+        if place.is_filled and n_processes() == 1:
+            return place
+        with place.claimed() if is_first() else nullcontext():
+            wait_for_all()  # from here on nobody else can fill it, so that all of them see the same
+            if not place.is_filled:
+                make(place)
+            wait_for_all()
         return place
 
     # What is done there
@@ -153,8 +155,6 @@ class FineTuning:
     def _make_tiny(self, place: TrainedPlace) -> None:
         from harness.llm.tuning.quiet import quietly
         from harness.llm.tuning.tiny_base import make_tiny_base
-
-        questions = [one.prompt(self.template, self.form).text for one in self._instructions(self.splits[0])]
 
         def save(model: Any, tokenizer: Any) -> None:
             def write(folder: Path) -> None:
@@ -164,7 +164,7 @@ class FineTuning:
 
             place.fill(write, {"base": "tiny", "versions": provenance.versions()})
 
-        make_tiny_base(self.splits, questions[:PROMPTS_READ], place.part, self.seed, self._tell("reading"), save)
+        make_tiny_base(self.splits, self._prompts_read(), place.part, self.seed, self._tell("reading"), save)
 
     def _train(self, place: TrainedPlace) -> None:
         from harness.llm.local.loading import load_model, load_tokenizer
@@ -234,7 +234,15 @@ class FineTuning:
     # Parts
 
     def _instructions(self, split: Split) -> list[Instruction]:
-        return list(build_instructions(split, self.names(split), self.window, self.videos))
+        return list(self._iterate_instructions(split))
+
+    def _iterate_instructions(self, split: Split) -> Iterator[Instruction]:
+        return build_instructions(split, self.names(split), self.window, self.videos)
+
+    def _prompts_read(self) -> list[str]:
+        """Returns the questions that the tiny base learns its tokens from."""
+        some = islice(self._iterate_instructions(self.splits[0]), PROMPTS_READ)
+        return [one.prompt(self.template, self.form).text for one in some]
 
     def _hold_out(self, instructions: list[Instruction]) -> tuple[list[Instruction], list[Instruction]]:
         """Returns the held-out instructions, drawn, and the others, in order."""

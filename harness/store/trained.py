@@ -1,7 +1,8 @@
 """Weights that took long to train, kept by what they depend on: runs that share a training share its result.
 
 <root>/<name>-<8 hex>/        the weights, README.md, training_results.json: whole, or not there
-<root>/<name>-<8 hex>.part/   checkpoints and lock, while it is trained
+<root>/<name>-<8 hex>.part/   checkpoints, while it is trained
+<root>/<name>-<8 hex>.lock    held by who trains it
 
 Never below `results/`: weights are large, and may have learned texts by heart that are not to be passed on.
 """
@@ -47,10 +48,10 @@ class TrainedPlace:
         Raises:
             StoreError: the folder cannot be written.
         """
-        with locked(self.part / "lock", wait=True):
+        with locked(self.folder.with_name(f"{self.folder.name}.lock"), wait=True):
             yield
-        if self.is_filled:
-            shutil.rmtree(self.part, ignore_errors=True)
+            if self.is_filled:
+                shutil.rmtree(self.part, ignore_errors=True)
 
     def fill(self, write: Callable[[Path], None], record: Mapping[str, Any]) -> None:
         """Puts weights and the record of their training here, at once."""

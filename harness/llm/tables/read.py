@@ -49,5 +49,7 @@ def _validate(schema: type[T], text: str, where: str) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "value_error":  # of several keys together: the message names them
+            raise ConfigError(f"{where}{f', under {key!r}' if key else ''}: {first['ctx']['error']}") from error
         given = f", got {first['input']!r}" if first["type"] not in ("missing", "extra_forbidden") else ""
         raise ConfigError(f"{where}, key {key!r}: {first['msg']}{given}") from error

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import UnknownNameError
 from harness.llm.tables.read import read_own, read_packaged
@@ -67,6 +67,16 @@ class Recipe(BaseModel):
     """Of computation on a GPU; a CPU computes in fp32."""
     quantization: Literal["none", "8bit", "4bit"]
     """Of the base on a GPU; a CPU has none."""
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        """Refuses settings of which one would be passed over for the other."""
+        if self.schedule == "linear" and self.final_learning_rate:
+            raise ValueError(f'final_learning_rate {self.final_learning_rate}: 0 with schedule = "linear"')
+        if (self.select_by == "held-out-loss") != (self.n_held_out > 0):
+            raise ValueError(f"n_held_out {self.n_held_out} with select_by = {self.select_by!r}: more than 0 are held "
+                             "out for 'held-out-loss', and for nothing else")  # fmt: skip
+        return self
 
 
 class RecipeTable(BaseModel):

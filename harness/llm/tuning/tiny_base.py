@@ -18,6 +18,7 @@ from harness.llm.local.tiny import LlamaShape, build_tiny_llama
 from harness.llm.tables.recipes import Recipe
 from harness.llm.tuning.memory import Memory
 from harness.llm.tuning.processes import is_first, wait_for_all
+from harness.llm.tuning.quiet import quietly
 from harness.llm.tuning.trainer import TrainingState
 from harness.llm.tuning.tune import Task, Tuning, fine_tune
 
@@ -43,14 +44,14 @@ READING = Recipe(
     max_grad_norm=1.0,
     max_tokens=PIECE_TOKENS,
     loss="all",
-    select_by="held-out-loss",
+    select_by="dev-weighted-f1",
     n_held_out=0,
     evaluate_every="epoch",
     patience=0,
     precision="fp32",
     quantization="none",
 )
-"""How it reads; of LoRA there is nothing, since all weights learn."""
+"""How it reads; of LoRA and of dev there is nothing, since all weights learn, and the last ones are kept."""
 
 
 def make_tiny_base(
@@ -74,7 +75,8 @@ def make_tiny_base(
     texts = [text for split in splits for text in dialogue_texts(split)]
     start = folder / "random"
     if is_first():
-        build_tiny_llama(start, [*texts, *prompts], seed, SHAPE)
+        with quietly():
+            build_tiny_llama(start, [*texts, *prompts], seed, SHAPE)
     wait_for_all()
     with load_quietly("the tiny base"):
         tokenizer = AutoTokenizer.from_pretrained(start)

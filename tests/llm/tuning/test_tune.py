@@ -1,4 +1,4 @@
-"""Whole trainings: which weights are kept, what reaches the optimizer, lack of memory, and losses that are not finite."""
+"""Whole trainings: which weights are kept, what reaches the optimizer, lack of memory, losses that are not finite."""
 
 from __future__ import annotations
 
