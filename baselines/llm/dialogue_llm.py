@@ -56,7 +56,7 @@ class DialogueLLM(ExemplifiedPredictor):
     base: str = "llama-2-7b"
     """Model to tune: a folder, a named model, a name at the hub, or 'tiny': made on the spot from the training text."""
     recipe: str = "paper-v4"
-    """How to tune: paper-v4, released-code, ours, or a .toml file of your own."""
+    """How to tune: paper-v4, released-code, ours, tiny, or a .toml file of your own."""
     method: Literal["lora", "full", "none"] = "lora"
     """Train low-rank matrices, all weights, or nothing."""
     epochs: int | None = None
@@ -175,10 +175,9 @@ class DialogueLLM(ExemplifiedPredictor):
 
     @classmethod
     def refine_card(cls, card: PredictorCard, params: Mapping[str, Any]) -> PredictorCard:
-        """Returns the card: what is not trained does not depend on the seed, unless the base is made by it."""
+        """Returns the card: what is not trained does not depend on the seed."""
         trains = params["method"] != "none" and params["adapter"] is None
-        settled = not trains and params["base"] != TINY
-        return super().refine_card(replace(card, deterministic=settled), params)
+        return super().refine_card(replace(card, deterministic=not trains), params)
 
     # The model that is asked
 

@@ -93,7 +93,7 @@ class FineTuning:
         from harness.llm.tuning.tiny_base import READING, SHAPE
 
         return self._store.place(
-            f"tiny-{self.dev.dataset.replace('/', '-')}-seed{self.seed}",
+            f"tiny-{self.dev.dataset.replace('/', '-')}",
             {
                 "method": METHOD,
                 "shape": asdict(SHAPE),
@@ -101,7 +101,6 @@ class FineTuning:
                 "train": [split.fingerprint for split in self.splits],
                 "template": self.template.sha256,
                 "labels": [self.names(split).shown for split in self.splits],
-                "seed": self.seed,
             },
         )
 
@@ -164,7 +163,7 @@ class FineTuning:
 
             place.fill(write, {"base": "tiny", "versions": provenance.versions()})
 
-        make_tiny_base(self.splits, questions[:PROMPTS_READ], place.part, self.seed, self._tell("reading"), save)
+        make_tiny_base(self.splits, questions[:PROMPTS_READ], place.part, self._tell("reading"), save)
 
     def _train(self, place: TrainedPlace) -> None:
         from harness.llm.local.loading import load_model, load_tokenizer
