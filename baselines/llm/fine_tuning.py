@@ -189,6 +189,7 @@ class FineTuning:
             method="lora" if self.method == "lora" else "full",
             folder=place.part,
             seed=self.seed,
+            n_threads=1 if self.is_tiny else None,
         )
         tuning = fine_tune(task, self._tell(dev.metric), saved.append)
         record = {
