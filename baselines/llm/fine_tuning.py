@@ -161,7 +161,7 @@ class FineTuning:
                     model.save_pretrained(folder)
                 tokenizer.save_pretrained(folder)
 
-            place.fill(write, {"base": "tiny", "versions": provenance.versions()})
+            place.fill(write, {"base": {"model": TINY}, "versions": provenance.versions()})
 
         make_tiny_base(self.splits, questions[:PROMPTS_READ], place.part, self._tell("reading"), save)
 

@@ -84,9 +84,8 @@ def make_tiny_base(
         with load_quietly("the tiny base"):
             return AutoModelForCausalLM.from_pretrained(start)
 
-    task = Task(
-        load, "cpu", list(cut_texts(texts, tokenizer)), None, READING, "full", folder / "reading", SEED, n_threads=1
-    )
+    pieces = list(cut_texts(texts, tokenizer))
+    task = Task(load, "cpu", pieces, None, READING, "full", folder / "reading", SEED, n_threads=1)
     return fine_tune(task, tell, lambda model: save(model, tokenizer), Memory(1024, False))
 
 
