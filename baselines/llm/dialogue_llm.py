@@ -170,7 +170,7 @@ class DialogueLLM(ExemplifiedPredictor):
         if self._record is None or self._weights is None:
             return {"dev": None, "update": None, "weights": self._weights}
         tuning = self._record["tuning"]
-        return {"dev": tuning["best_score"], "update": f"{tuning['best_step']} of {tuning['n_steps']}",
+        return {"dev": round(tuning["best_score"], 4), "update": f"{tuning['best_step']} of {tuning['n_steps']}",
                 "weights": self._weights}  # fmt: skip
 
     @classmethod
@@ -216,10 +216,11 @@ class DialogueLLM(ExemplifiedPredictor):
         return load_recipe(self.recipe).model_copy(update={k: v for k, v in changed.items() if v is not None})
 
     def _tuning(self, train: Split, dev: Split) -> FineTuning:
+        named = self.identify({"recipe": self.recipe, "video": self.video})
         return FineTuning(
             predictor="dialogue-llm",
             base=self.local_settings(self.base, None),
-            recipe_name=self.recipe,
+            recipe_name=named["recipe"],
             recipe=self._recipe,
             method=self.method,
             template=self._template,
@@ -229,7 +230,7 @@ class DialogueLLM(ExemplifiedPredictor):
             dev=dev,
             names=lambda split: self._names(split.label_set),
             videos=self._videos,
-            video_name=self.identify({"video": self.video})["video"],
+            video_name=named["video"],
             seed=self.seed,
             session=self._session,
         )

@@ -171,7 +171,7 @@ def trainings(as_json: Json = False) -> None:
             "base": record["base"]["model"],
             "recipe": record["recipe_name"],
             "seed": record["seed"],
-            "dev": record["tuning"]["best_score"],
+            "dev": round(record["tuning"]["best_score"], 4),
             "path": str(folder),
         }
         for folder, record in TrainedStore.at(None).records().items()
