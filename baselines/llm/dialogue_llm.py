@@ -85,6 +85,7 @@ class DialogueLLM(ExemplifiedPredictor):
     code_modules: ClassVar[tuple[str, ...]] = (
         *ExemplifiedPredictor.code_modules,
         "baselines.llm.fine_tuning",
+        "baselines.llm.judging",
         "harness.prompting.instructions",
         "harness.llm.tuning.examples",
         "harness.llm.tuning.rows",
