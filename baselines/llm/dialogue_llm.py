@@ -56,7 +56,7 @@ class DialogueLLM(ExemplifiedPredictor):
     base: str = "llama-2-7b"
     """Model to tune: a folder, a named model, a name at the hub, or 'tiny': made on the spot from the training text."""
     recipe: str = "paper-v4"
-    """How to tune: paper-v4, released-code, ours, or a .toml file of your own."""
+    """How to tune: paper-v4, released-code, ours, tiny, or a .toml file of your own."""
     method: Literal["lora", "full", "none"] = "lora"
     """Train low-rank matrices, all weights, or nothing."""
     epochs: int | None = None
@@ -85,6 +85,7 @@ class DialogueLLM(ExemplifiedPredictor):
     code_modules: ClassVar[tuple[str, ...]] = (
         *ExemplifiedPredictor.code_modules,
         "baselines.llm.fine_tuning",
+        "baselines.llm.judging",
         "harness.prompting.instructions",
         "harness.llm.tuning.examples",
         "harness.llm.tuning.rows",
@@ -170,15 +171,14 @@ class DialogueLLM(ExemplifiedPredictor):
         if self._record is None or self._weights is None:
             return {"dev": None, "update": None, "weights": self._weights}
         tuning = self._record["tuning"]
-        return {"dev": tuning["best_score"], "update": f"{tuning['best_step']} of {tuning['n_steps']}",
+        return {"dev": round(tuning["best_score"], 4), "update": f"{tuning['best_step']} of {tuning['n_steps']}",
                 "weights": self._weights}  # fmt: skip
 
     @classmethod
     def refine_card(cls, card: PredictorCard, params: Mapping[str, Any]) -> PredictorCard:
-        """Returns the card: what is not trained does not depend on the seed, unless the base is made by it."""
+        """Returns the card: what is not trained does not depend on the seed."""
         trains = params["method"] != "none" and params["adapter"] is None
-        settled = not trains and params["base"] != TINY
-        return super().refine_card(replace(card, deterministic=settled), params)
+        return super().refine_card(replace(card, deterministic=not trains), params)
 
     # The model that is asked
 
@@ -217,10 +217,11 @@ class DialogueLLM(ExemplifiedPredictor):
         return load_recipe(self.recipe).model_copy(update={k: v for k, v in changed.items() if v is not None})
 
     def _tuning(self, train: Split, dev: Split) -> FineTuning:
+        named = self.identify({"recipe": self.recipe, "video": self.video})
         return FineTuning(
             predictor="dialogue-llm",
             base=self.local_settings(self.base, None),
-            recipe_name=self.recipe,
+            recipe_name=named["recipe"],
             recipe=self._recipe,
             method=self.method,
             template=self._template,
@@ -230,7 +231,7 @@ class DialogueLLM(ExemplifiedPredictor):
             dev=dev,
             names=lambda split: self._names(split.label_set),
             videos=self._videos,
-            video_name=self.identify({"video": self.video})["video"],
+            video_name=named["video"],
             seed=self.seed,
             session=self._session,
         )

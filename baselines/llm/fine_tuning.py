@@ -9,16 +9,14 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from baselines.llm.judging import hold_out, judge_by_f1, judge_by_loss
 from harness.data import Split
 from harness.errors import MissingDependencyError
 from harness.llm import ModelSettings
 from harness.llm.tables.recipes import Recipe
 from harness.llm.weights import Located, locate
-from harness.metrics import get_metric, tally, totals_of
 from harness.predictors.session import FitProgress, Session
 from harness.prompting import Form, LabelNames, Template, Window
 from harness.prompting.instructions import Instruction, build_instructions
@@ -26,14 +24,16 @@ from harness.store import provenance
 from harness.store.atomic import sha256_of
 from harness.store.trained import TrainedPlace, TrainedStore
 
+if TYPE_CHECKING:
+    from harness.llm.local.choice_tree import Candidates
+    from harness.llm.local.tokens import PromptTokens
+    from harness.llm.tuning.trainer import DevSet
+
 METHOD = 1
 """How examples are made and weights trained; raise it when a change can change weights."""
 
 TINY = "tiny"
 """The base that is made on the spot."""
-
-HELD_OUT_SEED = 42
-"""Of the draw of held-out examples. Source: the released training script of DialogueLLM."""
 
 PROMPTS_READ = 50
 """Questions from which the tokenizer of the tiny base learns the words of the template."""
@@ -95,14 +95,13 @@ class FineTuning:
         from harness.llm.tuning.tiny_base import READING, SHAPE
 
         return self._store.place(
-            f"tiny-{self.dev.dataset.replace('/', '-')}-seed{self.seed}",
+            f"tiny-{self.dev.dataset.replace('/', '-')}",
             {
                 "method": METHOD,
                 "shape": asdict(SHAPE),
                 "reading": READING.model_dump(mode="json"),
                 "train": [split.fingerprint for split in self.splits],
                 "prompts": sha256_of("\0".join(self._prompts_read()).encode()),
-                "seed": self.seed,
             },
         )
 
@@ -162,22 +161,23 @@ class FineTuning:
                     model.save_pretrained(folder)
                 tokenizer.save_pretrained(folder)
 
-            place.fill(write, {"base": "tiny", "versions": provenance.versions()})
+            place.fill(write, {"base": {"model": TINY}, "versions": provenance.versions()})
 
-        make_tiny_base(self.splits, self._prompts_read(), place.part, self.seed, self._tell("reading"), save)
+        make_tiny_base(self.splits, self._prompts_read(), place.part, self._tell("reading"), save)
 
     def _train(self, place: TrainedPlace) -> None:
-        from harness.llm.local.loading import load_model, load_tokenizer
+        from harness.llm.local.loading import check_settings, load_model, load_tokenizer
         from harness.llm.local.tokens import PromptTokens
         from harness.llm.tuning.examples import encode_examples
         from harness.llm.tuning.tune import Task, fine_tune
 
         base = self._located()
         settings = self._loading(base)
+        check_settings(settings)
         download = self.session.calls.download
         tokens = PromptTokens(load_tokenizer(settings, base, download))
         instructions = [one for split in self.splits for one in self._instructions(split)]
-        held_out, instructions = self._hold_out(instructions)
+        held_out, instructions = hold_out(instructions, self.recipe.n_held_out)
         examples = encode_examples(instructions, self.template, self.form, tokens, self.recipe.max_tokens)
         dev = self._dev_set(tokens, held_out)
         saved: list[Any] = []
@@ -190,6 +190,7 @@ class FineTuning:
             method="lora" if self.method == "lora" else "full",
             folder=place.part,
             seed=self.seed,
+            n_threads=1 if self.is_tiny else None,
         )
         tuning = fine_tune(task, self._tell(dev.metric), saved.append)
         record = {
@@ -244,41 +245,21 @@ class FineTuning:
         some = islice(self._iterate_instructions(self.splits[0]), PROMPTS_READ)
         return [one.prompt(self.template, self.form).text for one in some]
 
-    def _hold_out(self, instructions: list[Instruction]) -> tuple[list[Instruction], list[Instruction]]:
-        """Returns the held-out instructions, drawn, and the others, in order."""
-        n = min(self.recipe.n_held_out, len(instructions) // 10)
-        drawn = set(np.random.default_rng(HELD_OUT_SEED).permutation(len(instructions))[:n].tolist())
-        held_out = [one for i, one in enumerate(instructions) if i in drawn]
-        return held_out, [one for i, one in enumerate(instructions) if i not in drawn]
-
-    def _learned(self, items: Sequence[Any]) -> Sequence[Any]:
+    def _learned(self, items: Sequence[Candidates]) -> Sequence[Candidates]:
         from harness.llm.tuning.examples import whole_texts
 
         return whole_texts(items) if self.recipe.loss == "all" else items
 
-    def _dev_set(self, tokens: Any, held_out: Sequence[Instruction]) -> Any:
+    def _dev_set(self, tokens: PromptTokens, held_out: Sequence[Instruction]) -> DevSet:
         """Returns what checkpoints are judged by."""
         from harness.llm.tuning.examples import encode_examples, encode_questions
-        from harness.llm.tuning.trainer import DevSet
 
         if held_out:
             examples = encode_examples(held_out, self.template, self.form, tokens, self.recipe.max_tokens)
-            items = self._learned(examples.items)
-            n_tokens = sum(len(one.continuations[0]) for one in items)
-            return DevSet(items, lambda scores: sum(s[0] for s in scores) / n_tokens, "minus the held-out loss")
+            return judge_by_loss(self._learned(examples.items))
         instructions = self._instructions(self.dev)
         questions = encode_questions(instructions, self.template, self.form, tokens)
-        gold = [one.label for one in instructions]
-        return DevSet(questions, lambda scores: self._weighted_f1(gold, scores), "dev weighted F1")
-
-    def _weighted_f1(self, gold: Sequence[str], scores: Sequence[tuple[float, ...]]) -> float:
-        """Returns the weighted F1 of the likeliest labels; an answer that is not finite counts as wrong."""
-        labels = self.dev.label_set
-        likelihoods = np.array(scores)
-        predicted = np.where(np.isfinite(likelihoods).all(axis=1), likelihoods.argmax(axis=1), len(labels))
-        truth = np.array([labels.index(label) for label in gold])
-        counts = tally(np.zeros_like(truth), truth, predicted, n_dialogues=1, n_labels=len(labels))
-        return float(get_metric("weighted_f1").value(totals_of(counts[0])))
+        return judge_by_f1(questions, [one.label for one in instructions], self.dev.label_set)
 
     @property
     def _device(self) -> str:

@@ -1,4 +1,4 @@
-"""`erc-harness list`: predictors, datasets, metrics, runs, boards, models, templates."""
+"""`erc-harness list`: predictors, datasets, metrics, runs, boards, models, templates, recipes, trainings."""
 
 from __future__ import annotations
 
@@ -145,6 +145,43 @@ def templates(as_json: Json = False) -> None:
 
     rows = [{"name": name, "sha256": load_template(name).sha256} for name in list_templates()]
     _print("templates", rows, as_json)
+
+
+@app.command()
+def recipes(as_json: Json = False) -> None:
+    """Recipes of fine-tuning for `-P recipe=NAME`, setting by setting."""
+    from harness.llm.tables.recipes import list_recipes
+
+    rows: list[dict[str, Any]] = [{"name": name, **one.model_dump(mode="json")} for name, one in list_recipes().items()]
+    if as_json:
+        print_json({"recipes": rows})
+        return
+    settings = [key for key in rows[0] if key not in ("name", "source")]
+    print_table([{"setting": key, **{row["name"]: _cell(row[key]) for row in rows}} for key in settings])
+
+
+@app.command()
+def trainings(as_json: Json = False) -> None:
+    """Weights that were trained here and are kept, with their score on dev."""
+    from harness.store.trained import TrainedStore
+
+    rows = [
+        {
+            "name": folder.name,
+            "base": record["base"]["model"],
+            "recipe": record["recipe_name"],
+            "seed": record["seed"],
+            "dev": round(record["tuning"]["best_score"], 4),
+            "path": str(folder),
+        }
+        for folder, record in TrainedStore.at(None).records().items()
+        if "tuning" in record
+    ]
+    _print("trainings", rows, as_json)
+
+
+def _cell(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _print(key: str, rows: Sequence[dict[str, Any]], as_json: bool, hide: Sequence[str] = ()) -> None:

@@ -24,6 +24,9 @@ from harness.llm.tuning.tune import Task, Tuning, fine_tune
 
 SHAPE = LlamaShape(n_layers=2, width=128, n_heads=4, n_tokens=2000)
 
+SEED = 0
+"""Of weights and order: like any base, it is the same for every seed of what is trained over it."""
+
 PIECE_TOKENS = 128
 """Texts are cut into pieces of as many tokens."""
 
@@ -58,7 +61,6 @@ def make_tiny_base(
     splits: Sequence[Split],
     prompts: Sequence[str],
     folder: Path,
-    seed: int,
     tell: Callable[[TrainingState], None],
     save: Callable[[Any, Any], None],
 ) -> Tuning:
@@ -68,7 +70,6 @@ def make_tiny_base(
         splits: training splits; their texts are read, and no label.
         prompts: some questions as they will be asked, without answers, so that the tokenizer knows their words.
         folder: for what is made on the way.
-        seed: of weights and order.
         tell: told how it goes.
         save: called in the first process only.
     """
@@ -76,7 +77,7 @@ def make_tiny_base(
     start = folder / "random"
     if is_first():
         with quietly():
-            build_tiny_llama(start, [*texts, *prompts], seed, SHAPE)
+            build_tiny_llama(start, [*texts, *prompts], SEED, SHAPE)
     wait_for_all()
     with load_quietly("the tiny base"):
         tokenizer = AutoTokenizer.from_pretrained(start)
@@ -85,7 +86,8 @@ def make_tiny_base(
         with load_quietly("the tiny base"):
             return AutoModelForCausalLM.from_pretrained(start)
 
-    task = Task(load, "cpu", list(cut_texts(texts, tokenizer)), None, READING, "full", folder / "reading", seed)
+    pieces = list(cut_texts(texts, tokenizer))
+    task = Task(load, "cpu", pieces, None, READING, "full", folder / "reading", SEED, n_threads=1)
     return fine_tune(task, tell, lambda model: save(model, tokenizer), Memory(1024, False))
 
 
