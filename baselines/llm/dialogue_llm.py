@@ -38,6 +38,9 @@ from harness.store.trained import read_record
 if TYPE_CHECKING:
     from harness.llm.tables.models import NamedModel
 
+TOLD = ("base", "recipe_name", "selected_by", "data", "examples", "quantization", "precision", "versions")
+"""What manifests say of a training, besides how it went."""
+
 
 @register_predictor(
     "dialogue-llm",
@@ -243,6 +246,12 @@ class DialogueLLM(ExemplifiedPredictor):
         """
         if not self.train_on and not self.decontaminate:
             return [train]
+        names = [train.dataset, *self.train_on]
+        if len(set(names)) < len(names):
+            raise ConfigError(
+                f"train_on {list(self.train_on)!r} with dataset {train.dataset!r}: a corpus would be learned twice; "
+                "name each once, and leave out the dataset itself"
+            )
         own = load_dataset(train.dataset, self._session.data_dir)
         others = [load_dataset(name, self._session.data_dir) for name in self.train_on]
         splits = [train, *(other.split("train") for other in others)]
@@ -261,7 +270,7 @@ class DialogueLLM(ExemplifiedPredictor):
         """
         found = locate(adapter, download=self._session.calls.download, marker="adapter_config.json")
         record = read_record(Path(found.source)) if found.commit is None else None
-        if record is None:
+        if record is None or not record.keys() >= {*TOLD, "tuning", "labels"}:  # somebody else's, by the same name
             return None
         base = locate(self.model_settings.model, self.model_settings.revision, download=self._session.calls.download)
         if record["base"] != {"model": base.name, "revision": base.commit}:
@@ -284,5 +293,4 @@ def _in_short(record: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what the manifest says of a training: all but the loss of every update."""
     tuning = dict(record["tuning"])
     tuning["dev"] = [row for row in tuning.pop("history") if "eval_score" in row]
-    kept = ("base", "recipe_name", "selected_by", "data", "examples", "quantization", "precision", "versions")
-    return {key: record[key] for key in kept} | {"tuning": tuning}
+    return {key: record[key] for key in TOLD} | {"tuning": tuning}

@@ -19,7 +19,10 @@ DEPENDS = {"base": {"model": "m", "revision": None}, "labels": [["joy", "naïve"
 
 
 def fill(place: TrainedPlace, content: str = "weights", record: Any = None) -> None:
-    place.fill(lambda folder: None if (folder / "w").write_text(content) else None, record or {"seed": 0})
+    def write(folder: Path) -> None:
+        (folder / "w").write_text(content)
+
+    place.fill(write, record or {"seed": 0})
 
 
 def test_a_place_depends_on_everything_and_on_no_order(tmp_path: Path) -> None:
