@@ -15,8 +15,8 @@ INSTRUCTIONS = {"--split": re.compile(r"train|dev|test"), "--test": NAME}
 def expand_repeated(arguments: Sequence[str]) -> list[str]:
     """Returns `run X --seed 0 1 2` as `run X --seed 0 --seed 1 --seed 2`; other commands as they are.
 
-    In `compare A B --dataset X Y` too; with options before A and B, words after `--dataset X` may be A and B. In
-    `data instructions X --split train dev --test Y Z` too.
+    In `tune X` and in `compare A B --dataset X Y` too; with options before A and B, words after `--dataset X` may be A
+    and B. In `data instructions X --split train dev --test Y Z` too.
     """
     greedy = _repeated(arguments)
     expanded: list[str] = []
@@ -37,7 +37,7 @@ def expand_repeated(arguments: Sequence[str]) -> list[str]:
 
 def _repeated(arguments: Sequence[str]) -> dict[str, re.Pattern[str]]:
     """Returns which options of a command take several values."""
-    if arguments[:1] == ["run"]:
+    if arguments[:1] in (["run"], ["tune"]):
         return RUN
     if arguments[:2] == ["data", "instructions"]:
         return INSTRUCTIONS

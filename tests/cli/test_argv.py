@@ -1,4 +1,4 @@
-"""Options with several values are spelt out for `run`, `compare` and `data instructions`."""
+"""Options with several values are spelt out for `run`, `tune`, `compare` and `data instructions`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from harness.cli.argv import expand_repeated
         ("run a --dataset x --jobs 2", "run a --dataset x --jobs 2"),
         ("run a --dataset x --seed -1", "run a --dataset x --seed -1"),
         ("run a --seed", "run a --seed"),
+        ("tune a --dataset x --seed 0 1", "tune a --dataset x --seed 0 --seed 1"),
         ("compare a b --dataset x", "compare a b --dataset x"),
         ("compare a b --dataset x y --seed 0 1", "compare a b --dataset x --dataset y --seed 0 1"),
         ("compare --dataset x a b", "compare --dataset x a b"),

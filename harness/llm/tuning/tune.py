@@ -78,6 +78,8 @@ class Tuning:
     memory: Memory
     device: str
     """'cpu', or the name of the GPU."""
+    n_processes: int
+    """That trained together."""
 
 
 def fine_tune(
@@ -165,6 +167,7 @@ def _train(
         peak_bytes=peak_memory(),
         memory=memory,
         device=torch.cuda.get_device_name() if task.device == "cuda" else "cpu",
+        n_processes=args.world_size,
     )
 
 
