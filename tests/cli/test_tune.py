@@ -339,11 +339,13 @@ def differences(one: Path, other: Path) -> tuple[float, float]:
     return max(float((a[k] - b[k]).abs().max()) for k in a), max(float(a[k].abs().max()) for k in a)
 
 
+@pytest.mark.parametrize("base", ["small", pytest.param("tiny", marks=pytest.mark.slow)])
 def test_two_processes_train_what_one_does(
-    cli: Any, toy_corpus: Path, tmp_path: Path, recipe_file: Any, cached: Path
+    cli: Any, toy_corpus: Path, tmp_path: Path, recipe_file: Any, cached: Path, small_llama: Path, base: str
 ) -> None:
     recipe = recipe_file(epochs=1, batch_size=15)
-    arguments = ["tune", "dialogue-llm", "--dataset", "toy", "-P", "base=tiny", "-P", f"recipe={recipe}", "--json"]
+    arguments = ["tune", "dialogue-llm", "--dataset", "toy", "-P", f"recipe={recipe}", "--json", "-P"]
+    arguments.append(f"base={small_llama if base == 'small' else base}")
     done = launch(tmp_path / "two", toy_corpus, arguments)
     assert done.returncode == 0, done.stderr
     (together,) = json.loads(done.stdout)["trainings"]
