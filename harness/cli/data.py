@@ -1,4 +1,7 @@
-"""`erc-harness data show|overlap|fetch`: what is in a corpus, what corpora share, how to get one."""
+"""`erc-harness data show|overlap|fetch`: what is in a corpus, what corpora share, how to get one.
+
+`data describe-video` has a file of its own.
+"""
 
 from __future__ import annotations
 

@@ -54,6 +54,12 @@ class PreparedRun:
         """The split to predict."""
         return self.dataset.split(self.job.split)
 
+    def build(self) -> Predictor:
+        """Returns a new predictor of this run, which knows what it will be asked about; raises HarnessError."""
+        predictor = build_predictor(self.spec, self.params, self.job.seed)
+        predictor.expect(self.job.split, self.dataset.utterance_ids)
+        return predictor
+
     def predictor_record(self, facts: Mapping[str, Any]) -> PredictorRecord:
         """Returns what the manifest says of the predictor; the facts are its own."""
         defaults = resolve_params(self.spec, {})
@@ -115,7 +121,7 @@ def _check_buildable(spec: PredictorSpec, params: dict[str, Any], seed: int, dat
 
 def learned_predictor(run: PreparedRun, calls: CallSettings) -> Predictor:
     """Returns the predictor of a run as it is when it predicts, outside of any run: nothing is written."""
-    predictor = build_predictor(run.spec, run.params, run.job.seed)
+    predictor = run.build()
     predictor.use(calls)
     if type(predictor).fit is not Predictor.fit:
         predictor.fit(run.dataset.split("train"), run.dataset.split("dev"))

@@ -21,7 +21,6 @@ from harness.errors import CallsStoppedError, HarnessError, PredictionError, Sto
 from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
 from harness.predictors import Predictor
 from harness.predictors.answers import check_answers
-from harness.predictors.build import build_predictor
 from harness.schema import STATUSES, Dialogue
 from harness.schema.run import Manifest, RunOutcome, RunStatus
 from harness.store import StoredRun, provenance
@@ -97,7 +96,7 @@ def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) ->
     """Does what the log in a folder does not have yet, then seals there; returns what the predictor remarks."""
     split = run.split
     dialogues = [d for d in split.dialogues if d.labelled()]
-    predictor = build_predictor(run.spec, run.params, run.job.seed)
+    predictor = run.build()
     predictor.use(settings.calls)
     facts = sha256_of(json.dumps(predictor.facts(), sort_keys=True).encode())  # a name may mean another model by now
     made_with = {"code": code_sha256(run.spec.build), "facts": facts, **provenance.versions()}
