@@ -137,7 +137,7 @@ class _Work:
                 if n % N_BETWEEN == 0:
                     self._say(f"{n} of {len(todo)} clips")
         except CallsStoppedError as error:
-            note(f"stopped: {error}")
+            note(f"incomplete: {error}")
 
     def rows(self, file: DescriptionFile) -> dict[str, dict[str, int]]:
         """Returns the counts of each split: `n_left` are clips that nobody was asked about."""

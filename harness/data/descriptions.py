@@ -1,7 +1,7 @@
 """What videos show, in words: descriptions by split and utterance, in a file that is read here and grows here.
 
 Each line of the file is one JSON object: {"split": "test", "utterance_id": "dia0_utt3", "description": "A cup falls."}.
-The split may be left out on all lines where no utterance id is in two splits; in MELD most are. A key "described_by"
+The split may be left out on all lines where no utterance id is in two splits; in MELD many are. A key "described_by"
 says who described, and from what.
 """
 
