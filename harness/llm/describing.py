@@ -25,6 +25,7 @@ from harness.llm.client import Client
 from harness.llm.reading.parsing import is_refusal, without_reasoning
 from harness.llm.request import Decoding, Request, Response
 from harness.llm.server.address import parse_server
+from harness.llm.weights import content_name, find_folder
 from harness.prompting import Line, Prompt, load_template
 from harness.prompting.window import one_line
 
@@ -96,8 +97,10 @@ class Describer:
         self._n_together = 2 * calls.concurrency
         self._template = load_template(TEMPLATE, describing=True)
         self._client = Client(backend, calls)
+        folder = find_folder(model)  # a server may call a model by its folder, which is named by what it holds
+        name = model if folder is None else content_name(folder)
         self.described_by = (
-            f"{model} at {backend.identity()['server']}, {TEMPLATE}@{self._template.sha256[:8]}, {n_frames} frames, "
+            f"{name} at {backend.identity()['server']}, {TEMPLATE}@{self._template.sha256[:8]}, {n_frames} frames, "
             f"{'with' if transcript else 'without'} transcript"
         )
         """All that descriptions depend on, in one line."""

@@ -379,5 +379,13 @@ def test_what_is_kept_of_an_answer(
     assert (made.status, made.text) == ("described", described)
 
 
+def test_who_described_is_told_without_the_path_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.json").write_text("{}")
+    calls = CallSettings(cache=tmp_path / "responses.sqlite")
+    told = Describer(str(tmp_path / "tiny"), "http://127.0.0.1:9/v1", 4, True, calls).described_by
+    assert told.startswith("tiny@") and str(tmp_path) not in told
+
+
 def test_words_about_images_are_not_parts_of_others() -> None:
     assert not _NO_IMAGES.search("HTTP 429: provisioned throughput exceeded")
