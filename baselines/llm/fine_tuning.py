@@ -56,9 +56,10 @@ class FineTuning:
     """Training splits; the first is that of the dataset itself."""
     dev: Split
     names: Callable[[Split], LabelNames]
-    videos: Mapping[str, str]
+    videos: Callable[[Split], Mapping[str, str]]
+    """Descriptions by utterance id."""
     video_name: str | None
-    """What the descriptions are called in results."""
+    """What the descriptions are called in results, and whether their emotion words are masked."""
     seed: int
     session: Session = field(repr=False)
 
@@ -235,7 +236,7 @@ class FineTuning:
     # Parts
 
     def _instructions(self, split: Split) -> list[Instruction]:
-        return list(build_instructions(split, self.names(split), self.window, self.videos))
+        return list(build_instructions(split, self.names(split), self.window, self.videos(split)))
 
     def _learned(self, items: Sequence[Candidates]) -> Sequence[Candidates]:
         from harness.llm.tuning.examples import whole_texts
