@@ -12,7 +12,7 @@ import pytest
 
 from harness.data import Dataset, load_dataset
 from harness.errors import ConfigError, DataError
-from harness.evaluation.jobs import Settings, learned_predictor, prepare
+from harness.evaluation.jobs import Settings, prepare, prompting_predictor
 from harness.evaluation.runner import execute_run
 from harness.llm import BACKENDS, CallSettings, Keep, ModelSettings, Request, Response, register_backend
 from harness.predictors import PREDICTORS
@@ -150,9 +150,10 @@ def test_commands_that_show_a_prompt_refuse_them_too(
     twins: Dataset, toy_corpus: Path, mute: None, tmp_path: Path
 ) -> None:
     params = {"model": "m", "backend": "mute", "video": write(tmp_path, {("test", "nope"): "A cup."})}
-    prepared = prepare(Job("zero-shot", params, "toy", "test", 0), Settings(tmp_path, toy_corpus))
+    settings = Settings(tmp_path, toy_corpus)
+    prepared = prepare(Job("zero-shot", params, "toy", "test", 0), settings)
     with pytest.raises(DataError, match="'nope'"):
-        learned_predictor(prepared, CallSettings())
+        prompting_predictor(prepared, settings)
 
 
 def facts_of(outcome: RunOutcome) -> Any:
