@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: real corpora, a toy corpus, a registry that forgets, a small model and its recipe."""
+"""Fixtures shared by all tests: real corpora, a toy corpus, video clips, a registry that forgets, a small model."""
 
 from __future__ import annotations
 
@@ -140,3 +140,21 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def write_clip() -> Callable[..., None]:
+    """Writes video clips of gray frames, the n-th one 15 n bright, so that a frame tells when it is shown."""
+    av = pytest.importorskip("av", reason="PyAV is not installed: pip install 'erc-harness[video]'")
+
+    def write(path: Path, n_frames: int = 16, size: tuple[int, int] = (64, 48)) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w") as file:
+            stream = file.add_stream("mpeg4", rate=24)
+            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+            for n in range(n_frames):
+                pixels = np.full((size[1], size[0], 3), 15 * n % 256, np.uint8)
+                file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            file.mux(stream.encode())
+
+    return write

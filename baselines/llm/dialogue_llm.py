@@ -233,11 +233,14 @@ class DialogueLLM(ExemplifiedPredictor):
             splits=self._splits(train),
             dev=dev,
             names=lambda split: self._names(split.label_set),
-            videos=self._videos,
-            video_name=named["video"],
+            videos=lambda split: self._videos_of(split) if split.dataset == train.dataset else {},
+            video_name=named["video"] and f"{named['video']}{', masked' if self.mask_emotion_words else ''}",
             seed=self.seed,
             session=self._session,
         )
+
+    def _videos_of(self, split: Split) -> Mapping[str, str]:
+        return self._videos.of(self._names(split.label_set), split.name)
 
     def _splits(self, train: Split) -> list[Split]:
         """Returns the training splits to learn from, without what is shared with held-back splits if so asked.

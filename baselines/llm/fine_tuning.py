@@ -58,9 +58,10 @@ class FineTuning:
     """Training splits; the first is that of the dataset itself."""
     dev: Split
     names: Callable[[Split], LabelNames]
-    videos: Mapping[str, str]
+    videos: Callable[[Split], Mapping[str, str]]
+    """Descriptions by utterance id."""
     video_name: str | None
-    """What the descriptions are called in results."""
+    """What the descriptions are called in results, and whether their emotion words are masked."""
     seed: int
     session: Session = field(repr=False)
 
@@ -238,7 +239,7 @@ class FineTuning:
         return list(self._iterate_instructions(split))
 
     def _iterate_instructions(self, split: Split) -> Iterator[Instruction]:
-        return build_instructions(split, self.names(split), self.window, self.videos)
+        return build_instructions(split, self.names(split), self.window, self.videos(split))
 
     def _prompts_read(self) -> list[str]:
         """Returns the questions that the tiny base learns its tokens from."""

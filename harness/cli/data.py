@@ -1,4 +1,7 @@
-"""`erc-harness data show|overlap|fetch|instructions`: what is in a corpus, what corpora share, how to get one."""
+"""`erc-harness data show|overlap|fetch`: what is in a corpus, what corpora share, how to get one.
+
+`data instructions` and `data describe-video` have files of their own.
+"""
 
 from __future__ import annotations
 

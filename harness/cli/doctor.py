@@ -19,7 +19,14 @@ from harness.errors import DatasetNotFoundError, PluginLoadError
 
 OURS = ("harness", "baselines", "prompts")
 DISTRIBUTION = "erc-harness"
-EXTRAS = {"models": "transformers", "openai": "openai", "lm-eval": "lm_eval", "ray": "ray", "plots": "matplotlib"}
+EXTRAS = {
+    "models": "transformers",
+    "openai": "openai",
+    "lm-eval": "lm_eval",
+    "ray": "ray",
+    "plots": "matplotlib",
+    "video": "av",
+}
 """One package of each extra whose presence stands for it."""
 
 

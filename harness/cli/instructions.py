@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +17,7 @@ from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from harness.data import Dataset
+    from harness.data.descriptions import Descriptions
     from harness.data.overlap import Overlap
     from harness.prompting import Template, Window
     from harness.prompting.instruction_set import InstructionSet
@@ -61,13 +62,13 @@ def instructions(
 
     `harness.prompting.instructions` says what a line of the file holds.
     """
+    from harness.data.descriptions import read_descriptions
     from harness.prompting import Window
     from harness.prompting.instruction_set import (
         PUBLISHED,
         PUBLISHED_PARTS,
         choose_instructions,
         count_instructions,
-        read_videos,
     )
     from harness.store.atomic import open_atomic
 
@@ -76,6 +77,7 @@ def instructions(
     if output is not None:
         _check_output(output)
     corpora = load_corpora([*datasets, *(test or ())], data_dir, plugin)
+    videos = read_descriptions(video) if video is not None else None
     n_learned = len(dict.fromkeys(datasets))
     chosen = choose_instructions(
         corpora[:n_learned],
@@ -83,9 +85,9 @@ def instructions(
         label_names.value,
         tested=corpora[n_learned:],
         decontaminate=decontaminate,
+        videos=videos,
     )
-    videos = read_videos(video, [part.whole for part in chosen.parts]) if video is not None else {}
-    lines = (_encode(record) for record in chosen.records(window, videos, wording))
+    lines = (_encode(record) for record in chosen.records(window, wording))
     if output is None:
         for _ in lines:  # for the counts alone
             pass
@@ -213,10 +215,10 @@ def _remarks(
     output: Path | None,
     chosen: InstructionSet,
     overlaps: Sequence[Overlap],
-    videos: Mapping[str, str],
+    videos: Descriptions | None,
 ) -> Iterator[str]:
     """Yields what a user should know of the text and of what it gives away."""
-    from harness.data.descriptions import label_words
+    from harness.data.emotion_words import EmotionWords
 
     if output is not None:
         held = ", ".join(f"{corpus.name} ({corpus.card.license})" for corpus in sources)
@@ -234,6 +236,7 @@ def _remarks(
                 f"{long.share:.1%} of the utterances of {overlap.query[0]} with {long.min_words} words or more stand "
                 "word for word in what is learned from; --decontaminate leaves out the dialogues that hold them"
             )
-    if videos:
-        names = [name for part in chosen.parts for name in (*part.names.label_set.labels, *part.names.shown)]
-        yield f"{label_words(videos, names).share:.1%} of the video descriptions contain the name of a label"
+    if videos is not None:
+        names = chosen.parts[0].names
+        found = EmotionWords(frozenset((*names.label_set.labels, *names.shown))).count(videos.texts())
+        yield f"{found.share:.1%} of the video descriptions contain an emotion word"

@@ -13,6 +13,7 @@ from harness.cli import (
     check,
     compare,
     data,
+    describe_video,
     doctor,
     explain,
     export_tasks,
@@ -46,6 +47,7 @@ app.command()(explain.explain)
 app.command()(check.check)
 app.command()(doctor.doctor)
 app.add_typer(listing.app, name="list")
+data.app.command()(describe_video.describe_video)
 app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")
 app.add_typer(prompt.app, name="prompt")

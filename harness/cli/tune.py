@@ -58,13 +58,12 @@ def tune(
 def _tune(run: PreparedRun, settings: Settings, display: Any, index: int) -> dict[str, Any]:
     """Returns one row: which training, and what its predictor remarks of it."""
     from harness.evaluation.runner import Progress
-    from harness.predictors.build import build_predictor
     from harness.predictors.session import FitProgress, Session
 
     def tell(progress: FitProgress) -> None:
         display.on_progress(index, Progress("fit", progress.done, progress.total, progress.text))
 
-    predictor = build_predictor(run.spec, run.params, run.job.seed)
+    predictor = run.build()
     predictor.use(Session(settings.calls, settings.data_dir, report=tell))
     try:
         predictor.fit(run.dataset.split("train"), run.dataset.split("dev"))

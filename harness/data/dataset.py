@@ -8,9 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from harness.data.split import Split
+from harness.data.split import Split, SplitName
 from harness.errors import UnknownNameError
 from harness.schema import LabelSet
+
+
+@dataclass(frozen=True)
+class ClipNames:
+    """How a release names its video clips: one folder a split, one file an utterance, called by its id."""
+
+    folders: Mapping[SplitName, tuple[str, ...]]
+    """Names that the folder of a split may have, the likeliest first."""
+    suffix: str = ".mp4"
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,8 @@ class DatasetCard:
     """Known peculiarities of the release, one sentence each."""
     table_notes: tuple[str, ...] = ()
     """What a reader of a table on this corpus must know, one sentence each: 'the test split holds two speakers'."""
+    clips: ClipNames | None = None
+    """How its video clips are named; None: it has none, or nobody has said."""
     bundled: Path | None = None
     """Where it lies inside an installed package; None: under the data directory."""
 
@@ -60,6 +71,11 @@ class Dataset:
         if name not in self.splits:
             raise UnknownNameError.of(f"split of {self.name!r}", name, self.splits)
         return self.splits[name]
+
+    @cached_property
+    def utterance_ids(self) -> dict[str, frozenset[str]]:
+        """Ids of the utterances, annotated or not, by split."""
+        return {name: frozenset(u.id for u in split.utterances()) for name, split in self.splits.items()}
 
     @cached_property
     def fingerprint(self) -> str:

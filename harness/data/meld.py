@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.data.catalogue import register_dataset
-from harness.data.dataset import DatasetCard
+from harness.data.dataset import ClipNames, DatasetCard
 from harness.data.split import SPLIT_NAMES
 from harness.data.tables import Turn, group_turns, read_table
 from harness.schema import Dialogue, LabelSet, Utterance
@@ -38,6 +38,13 @@ CARD = DatasetCard(
     files=tuple(f"{split}_sent_emo.csv" for split in SPLIT_NAMES),
     redistributable=True,
     obtain="type: erc-harness data fetch meld --data-dir DIR",
+    clips=ClipNames(  # the second names are those in MELD.Raw.tar.gz
+        {
+            "train": ("train", "train_splits"),
+            "dev": ("dev", "dev_splits_complete"),
+            "test": ("test", "output_repeated_splits_test"),
+        }
+    ),
     anomalies=(
         "Train has 1,038 dialogues: dialogue 60 is missing, and the README of the release counts 1,039.",
         "Utterance_ID has gaps in 72 / 2 / 2 dialogues of train / dev / test; utterances are sorted by it.",

@@ -56,6 +56,12 @@ class PreparedRun:
         """The split to predict."""
         return self.dataset.split(self.job.split)
 
+    def build(self) -> Predictor:
+        """Returns a new predictor of this run, which knows what it will be asked about; raises HarnessError."""
+        predictor = build_predictor(self.spec, self.params, self.job.seed)
+        predictor.expect(self.job.split, self.dataset.utterance_ids)
+        return predictor
+
     def predictor_record(self, facts: Mapping[str, Any]) -> PredictorRecord:
         """Returns what the manifest says of the predictor; the facts are its own."""
         defaults = resolve_params(self.spec, {})
@@ -122,7 +128,7 @@ def prompting_predictor(run: PreparedRun, settings: Settings) -> PromptedPredict
     """
     if not issubclass(run.spec.build, PromptedPredictor):
         return None
-    predictor = cast("PromptedPredictor", build_predictor(run.spec, run.params, run.job.seed))
+    predictor = cast("PromptedPredictor", run.build())
     predictor.use(Session(settings.calls, settings.data_dir))
     if type(predictor).fit is not Predictor.fit:
         predictor.take_exemplars(run.dataset.split("train"))

@@ -21,7 +21,6 @@ from harness.errors import CallsStoppedError, HarnessError, PredictionError, Sto
 from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
 from harness.predictors import Predictor
 from harness.predictors.answers import check_answers
-from harness.predictors.build import build_predictor
 from harness.predictors.session import FitProgress, Session
 from harness.schema import STATUSES, Dialogue
 from harness.schema.run import Manifest, RunOutcome, RunStatus
@@ -100,7 +99,7 @@ def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) ->
     """Does what the log in a folder does not have yet, then seals there; returns what the predictor remarks."""
     split = run.split
     dialogues = [d for d in split.dialogues if d.labelled()]
-    predictor = build_predictor(run.spec, run.params, run.job.seed)
+    predictor = run.build()
 
     def tell(progress: FitProgress) -> None:
         report(Progress("fit", progress.done, progress.total, progress.text))

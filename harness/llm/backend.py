@@ -48,6 +48,8 @@ class Backend(Protocol):
 
     repeats_prompt: bool
     """Whether likelihoods of choices take one prompt for each choice, which is then read, and paid for, so often."""
+    takes_images: bool
+    """Whether messages may carry images; a back end that does not say takes none."""
 
     def identity(self) -> Mapping[str, object]:
         """Returns what the answers depend on beside the request, as JSON values: model, revision, adapter, dtype, ...

@@ -20,13 +20,13 @@ from harness.llm.cache.file import default_path
 from harness.llm.cache.store import ResponseCache, request_key
 from harness.llm.calls import CallSettings
 from harness.llm.doubt import doubt_failures
-from harness.llm.request import Request, Response, guess_tokens
+from harness.llm.request import IMAGE_TOKENS, Request, Response, guess_tokens
 
 if TYPE_CHECKING:
     from harness.llm.tables.prices import Price
 
 CHUNK = 4096
-"""Requests that are taken, looked up and asked together; what memory holds at once."""
+"""Requests that are taken, looked up and asked together unless told otherwise; what memory holds at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +76,23 @@ class Client:
                 "give --prices FILE or use --max-tokens-total"
             )
 
-    def answer(self, requests: Iterable[Request]) -> Generator[Answer]:
+    def answer(self, requests: Iterable[Request], n_together: int = CHUNK) -> Generator[Answer]:
         """Yields one answer per request, in their order, each as soon as it and all before it are there.
 
         Equal requests are asked once. Close the iterator to stop early: what has arrived by then is stored.
 
+        Args:
+            requests: what to ask.
+            n_together: requests that are taken, looked up and asked together: fewer where they are large.
+
         Raises:
+            ConfigError: a request with images, and the back end takes none.
             CallsStoppedError: the budget does not allow the next request, or nobody answers any more.
             ModelError: the model cannot be loaded or called.
             StoreError: the response store cannot be read or written.
         """
         taken = iter(requests)
-        while chunk := [self._look_at(request) for request in islice(taken, CHUNK)]:
+        while chunk := [self._look_at(request) for request in islice(taken, n_together)]:
             yield from self._answer_chunk(chunk)
 
     def estimate(self, requests: Iterable[Request]) -> Estimate:
@@ -127,6 +132,13 @@ class Client:
         self._cache.close()
 
     def _look_at(self, request: Request) -> _Asked:
+        # A back end that was written before there were images does not say that it takes none.
+        takes_images = request.prompt.form == "chat" and getattr(self._backend, "takes_images", False)
+        if request.prompt.n_images and not takes_images:
+            raise ConfigError(
+                f"back end {self._identity.get('backend')!r}, form {request.prompt.form!r}: takes no images; ask a "
+                "server that speaks the OpenAI protocol, with messages: backend=openai, form=chat"
+            )
         rendered = self._backend.render(request.prompt)
         return _Asked(request, rendered, *request_key(self._identity, request, rendered))
 
@@ -243,6 +255,7 @@ class Client:
             texts.append(self._backend.render(request.prompt.premise))
         counts = [self._backend.count_tokens(text) for text in texts]
         n = sum(guess_tokens(text) if count is None else count for count, text in zip(counts, texts, strict=True))
+        n += IMAGE_TOKENS * request.prompt.n_images
         if request.mode == "choice" and self._backend.repeats_prompt:
             n = n * len(request.choices) + len(texts) * sum(map(guess_tokens, request.choices))
         return n, None not in counts

@@ -76,3 +76,11 @@ def guess_tokens(text: str) -> int:
     Source: OpenAI, help page "What are tokens and how to count them": a token is about four characters of English.
     """
     return -(-len(text.encode(errors="replace")) // 4)
+
+
+IMAGE_TOKENS = 1000
+"""About how many tokens an image of up to 512 pixels is, where nobody can count them: more than most models take.
+
+Source: OpenAI, guide "Images and vision", one tile: 255 with gpt-4o, but 8,500 with gpt-4o-mini, at a price that is
+lower in proportion; LLaVA-1.5, arXiv 2310.03744: 576.
+"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -51,6 +51,12 @@ class Predictor:
 
     def use(self, session: Session) -> None:
         """Takes what this session lends, before anything else; may be asked again with another. Default: nothing."""
+
+    def expect(self, split: str, utterance_ids: Mapping[str, Collection[str]]) -> None:
+        """Hears which split will be predicted, and the ids of every utterance by split, before it learns.
+
+        For predictors with files about utterances, whose ids may be alike in several splits. Default: nothing.
+        """
 
     def remark(self) -> str:
         """Returns what the user should know once the run is done, in one line. Default: nothing."""

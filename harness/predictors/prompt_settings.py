@@ -56,7 +56,9 @@ class PromptSettings:
     speakers: Speakers = "names"
     """Names as they are, letters in their place, or nothing."""
     video: str | None = None
-    """JSONL file with descriptions of the video, by utterance id."""
+    """JSONL file with descriptions of the video, by split and utterance id."""
+    mask_emotion_words: bool = False
+    """Whether words in the descriptions that name an emotion are hidden, so that none gives an answer away."""
     max_new_tokens: int = 16
     """Length of a written answer."""
     temperature: float = 0.0
@@ -80,6 +82,10 @@ class PromptSettings:
     def __post_init__(self) -> None:
         if self.window is not None and self.window < 0:
             raise ConfigError(f"window {self.window!r}: expected a number of utterances from 0 up, or none")
+        if self.mask_emotion_words and not self.video:
+            raise ConfigError(
+                "mask_emotion_words=True without descriptions to mask; add -P video=FILE, or leave it out"
+            )
         if self.max_new_tokens < 1 or self.n_beams < 1 or self.temperature < 0:
             raise ConfigError(
                 f"max_new_tokens {self.max_new_tokens!r}, n_beams {self.n_beams!r}, temperature {self.temperature!r}: "

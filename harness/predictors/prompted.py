@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from harness.data import Split
-from harness.data.descriptions import LabelWords, label_words, read_descriptions
+from harness.data.emotion_words import WordCounts
 from harness.errors import ConfigError, MissingDependencyError, UnknownNameError
 from harness.llm import Backend, CallSettings, Request, build_backend
 from harness.llm.answer import Answer, Estimate
@@ -22,6 +21,7 @@ from harness.predictors.card import PredictorCard
 from harness.predictors.predictor import Predictor
 from harness.predictors.prompt_settings import ModelChoice, PromptSettings, draws, identify
 from harness.predictors.session import Session
+from harness.predictors.videos import Videos
 from harness.prompting import Form, Prompt
 from harness.prompting.exemplars import Exemplar
 from harness.prompting.label_names import LabelNames, name_labels
@@ -57,6 +57,9 @@ class PromptedPredictor(PromptSettings, Predictor):
     family: ClassVar[str] = "zero-shot"
     """Family of templates to take by default."""
     code_modules: ClassVar[tuple[str, ...]] = (
+        "harness.data.descriptions",
+        "harness.data.emotion_words",
+        "harness.predictors.videos",
         "harness.llm.reading.parsing",
         "harness.llm.reading.mentions",
         "harness.llm.reading.choices",
@@ -71,6 +74,7 @@ class PromptedPredictor(PromptSettings, Predictor):
         super().__post_init__()
         self._calls = CallSettings()
         self._named: dict[LabelSet, LabelNames] = {}
+        self._videos = Videos(self.video, self.mask_emotion_words)
         self._errors: Counter[str] = Counter()
         with suppress(MissingDependencyError):  # who only looks at stored runs needs no model; told at the first call
             self._backend  # noqa: B018  settings that the back end cannot take are told now
@@ -85,6 +89,10 @@ class PromptedPredictor(PromptSettings, Predictor):
         self.__dict__.pop("client", None)
         self._calls = calls
 
+    def expect(self, split: str, utterance_ids: Mapping[str, Collection[str]]) -> None:
+        """Takes the split whose videos prompts show; raises as `Videos.expect`."""
+        self._videos.expect(split, utterance_ids)
+
     def remark(self) -> str:
         """Returns how many calls failed, and why most of them did: said, not stored, for it may quote a prompt.
 
@@ -95,7 +103,10 @@ class PromptedPredictor(PromptSettings, Predictor):
             (often, n_often), n = self._errors.most_common(1)[0], self._errors.total()
             remarks.append(f"{n} call{'s' if n > 1 else ''} failed, {n_often} with: {often}; add --rerun to ask again")
         if self._leaks is not None and self._leaks.n_with_any:
-            remarks.append(f"{self._leaks.share:.1%} of the video descriptions contain the name of a label")
+            remarks.append(
+                f"{self._leaks.share:.1%} of the video descriptions contain an emotion word; "
+                "-P mask_emotion_words=true hides them"
+            )
         return "; ".join(remarks)
 
     def close(self) -> None:
@@ -106,7 +117,6 @@ class PromptedPredictor(PromptSettings, Predictor):
     def predict_batch(self, dialogues: Sequence[DialogueView]) -> Iterator[list[Prediction]]:
         """Yields the predictions of each view as soon as its answers are there."""
         asked: deque[Question] = deque()
-        self._check_videos(dialogues)
 
         def requests() -> Iterator[Request]:
             for question in self.questions(dialogues):
@@ -128,8 +138,9 @@ class PromptedPredictor(PromptSettings, Predictor):
         }
         if self._leaks is not None:
             facts["video"] = {
-                "n_descriptions": self._leaks.n_descriptions,
-                "share_with_label_words": round(self._leaks.share, 4),
+                "n_descriptions": self._leaks.n_texts,
+                "share_with_emotion_words": round(self._leaks.share, 4),
+                "described_by": list(self._videos.described_by),
             }
         return facts
 
@@ -160,7 +171,7 @@ class PromptedPredictor(PromptSettings, Predictor):
 
     def _ask(self, view: DialogueView, position: int, exemplars: tuple[Exemplar, ...]) -> Question:
         names = self._names(view.label_set)
-        scene = self.shown.frame(view, position, self._videos, self._count_tokens)
+        scene = self.shown.frame(view, position, self._videos.of(names), self._count_tokens)
         prompt = self._template.render(
             self._form,
             labels=names.shown,
@@ -236,24 +247,11 @@ class PromptedPredictor(PromptSettings, Predictor):
             return self.form
         return self.known_model.form if self.known_model else self._backend.preferred_form()
 
-    @cached_property
-    def _videos(self) -> dict[str, str]:
-        return read_descriptions(Path(self.video)) if self.video else {}
-
     @property
-    def _leaks(self) -> LabelWords | None:
-        """Label names in the descriptions of the video; None without descriptions, or before the labels are known."""
-        if not self.video or not self._named:
-            return None
-        return label_words(
-            self._videos, {n for known in self._named.values() for n in (*known.label_set.labels, *known.shown)}
-        )
-
-    def _check_videos(self, dialogues: Sequence[DialogueView]) -> None:
-        """Checks that descriptions, if there are any, are of these dialogues."""
-        if self.video and not any(u.id in self._videos for view in dialogues for u in view.utterances):
-            some = next(iter(self._videos), "")
-            raise ConfigError(f"video {self.video!r} describes no utterance of this split; its ids are like {some!r}")
+    def _leaks(self) -> WordCounts | None:
+        """Emotion words in the descriptions that prompts show; None without any, or before the labels are known."""
+        names = next(iter(self._named.values()), None)
+        return None if names is None else self._videos.count_leaks(names)
 
     def _count_tokens(self, text: str) -> int:
         count, start = self.count_tokens(text), self.count_tokens("")  # each text alone would have its own start token

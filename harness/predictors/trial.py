@@ -59,6 +59,7 @@ class Trial:
         self._scripts = [(d.id, tuple(u.view() for u in d.utterances)) for d in test.dialogues[:N_DIALOGUES]]
         self.label_set = test.label_set
         self.gold: dict[str, str] = dict(test.gold)
+        self._utterance_ids = sample.utterance_ids
 
     @cached_property
     def card(self) -> PredictorCard:
@@ -68,6 +69,7 @@ class Trial:
     def build(self, seed: int = SEED) -> Predictor:
         """Returns a new instance that has learned nothing."""
         predictor = build_predictor(self.spec, self.params, seed)
+        predictor.expect("test", self._utterance_ids)
         self.forget(predictor)
         return predictor
 

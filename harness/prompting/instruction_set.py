@@ -6,14 +6,12 @@ A single instruction is the business of `harness.prompting.instructions`. Knows 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.data import Dataset, Split
-from harness.data.descriptions import read_descriptions
+from harness.data.descriptions import Descriptions
 from harness.data.overlap import Overlap, drop_shared_dialogues, find_overlap
-from harness.errors import ConfigError
 from harness.prompting.instructions import build_instructions
 from harness.prompting.label_names import LabelNames, Naming, name_labels
 from harness.prompting.templates import Template
@@ -40,6 +38,8 @@ class InstructionPart:
     split: Split
     """What is learned from: the whole, or what decontamination leaves of it."""
     names: LabelNames
+    videos: Mapping[str, str] = field(default_factory=dict)
+    """Descriptions by utterance id."""
     n_with_context: int = 0
     n_with_video: int = 0
     n_characters: int = 0
@@ -47,9 +47,9 @@ class InstructionPart:
     max_characters: int = 0
     """Of the longest."""
 
-    def records(self, window: Window, videos: Mapping[str, str], template: Template) -> Iterator[dict[str, Any]]:
+    def records(self, window: Window, template: Template) -> Iterator[dict[str, Any]]:
         """Yields a record per labelled utterance, and counts it; raises as `build_instructions` and `render`."""
-        for instruction in build_instructions(self.split, self.names, window, videos):
+        for instruction in build_instructions(self.split, self.names, window, self.videos):
             record = instruction.record(template)
             n_characters = len(record["prompt"]) + len(record["output"])
             self.n_with_context += bool(record["context"])
@@ -72,10 +72,10 @@ class InstructionSet:
         """What is learned from."""
         return tuple(part.split for part in self.parts)
 
-    def records(self, window: Window, videos: Mapping[str, str], template: Template) -> Iterator[dict[str, Any]]:
+    def records(self, window: Window, template: Template) -> Iterator[dict[str, Any]]:
         """Yields a record per labelled utterance, part by part; raises as `InstructionPart.records`."""
         for part in self.parts:
-            yield from part.records(window, videos, template)
+            yield from part.records(window, template)
 
     def find_overlaps(self) -> list[Overlap]:
         """Returns what of each test split is in each corpus learned from, and in all together if there are several."""
@@ -93,6 +93,7 @@ def choose_instructions(
     *,
     tested: Sequence[Dataset] = (),
     decontaminate: bool = False,
+    videos: Descriptions | None = None,
 ) -> InstructionSet:
     """Returns the given splits of corpora to learn from, each with the labels of its own corpus.
 
@@ -102,10 +103,11 @@ def choose_instructions(
         naming: how labels are written.
         tested: more corpora whose dev and test splits are to stay unseen.
         decontaminate: whether dialogues that share an utterance of 5 words or more with an unseen split are left out.
+        videos: descriptions of the first corpus.
 
     Raises:
         ConfigError: two labels of a corpus would be written alike.
-        DataError: decontamination leaves nothing of a split.
+        DataError: decontamination leaves nothing of a split, or a description is of no utterance of the first corpus.
         UnknownNameError: a corpus has no such split, or one of `tested` has no test split.
     """
     wholes = [dataset.split(name) for dataset in datasets for name in dict.fromkeys(splits)]
@@ -114,15 +116,18 @@ def choose_instructions(
     unseen = [split for dataset in (*datasets, *tested) for split in dataset.splits.values() if split.name != "train"]
     unseen = [split for split in unseen if split not in wholes]
     names = {dataset.name: name_labels(dataset.card.label_set, naming) for dataset in datasets}
-    return InstructionSet(
-        tuple(
-            InstructionPart(
-                whole, drop_shared_dialogues(whole, unseen) if decontaminate else whole, names[whole.dataset]
-            )
-            for whole in wholes
-        ),
-        tuple(unseen),
-    )
+    if videos is not None:
+        videos.check(datasets[0].utterance_ids)
+    parts = [
+        InstructionPart(
+            whole,
+            drop_shared_dialogues(whole, unseen) if decontaminate else whole,
+            names[whole.dataset],
+            videos.of(whole.name) if videos is not None and whole.dataset == datasets[0].name else {},
+        )
+        for whole in wholes
+    ]
+    return InstructionSet(tuple(parts), tuple(unseen))
 
 
 def count_instructions(parts: Sequence[InstructionPart]) -> dict[str, float]:
@@ -144,34 +149,3 @@ def count_instructions(parts: Sequence[InstructionPart]) -> dict[str, float]:
         "n_dialogues_left_out": sum(len(part.whole.dialogues) for part in parts) - n_dialogues,
         "n_labelled_left_out": sum(len(part.whole.gold) for part in parts) - n_labelled,
     }
-
-
-def read_videos(path: Path, splits: Sequence[Split]) -> dict[str, str]:
-    """Returns descriptions by utterance id, for several splits.
-
-    Ids are unique within a split only: 'dia0_utt0' is in all three of MELD.
-
-    Raises:
-        ConfigError: an id is in two of the splits, or none is in any.
-        DataError: as `read_descriptions`.
-    """
-    described = read_descriptions(path)
-    owners: dict[str, Split] = {}
-    for split in splits:
-        for utterance in split.utterances():
-            if utterance.id in described and owners.setdefault(utterance.id, split) is not split:
-                raise ConfigError(
-                    f"video {str(path)!r}: {utterance.id!r} is in {split_name(owners[utterance.id])} and in "
-                    f"{split_name(split)}; describe one of them at a time"
-                )
-    if not owners:
-        raise ConfigError(
-            f"video {str(path)!r} describes no utterance of {', '.join(map(split_name, splits))}; "
-            f"its ids are like {next(iter(described))!r}"
-        )
-    return described
-
-
-def split_name(split: Split) -> str:
-    """Returns "dataset/split"."""
-    return f"{split.dataset}/{split.name}"

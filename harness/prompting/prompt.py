@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Role = Literal["system", "user", "assistant"]
@@ -17,6 +17,8 @@ class Message:
 
     role: Role
     content: str
+    images: tuple[bytes, ...] = field(default=(), repr=False)
+    """JPEG files shown before the text, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,13 @@ class Prompt:
     form: Form
 
     @property
+    def n_images(self) -> int:
+        """Number of images in all messages."""
+        return sum(len(message.images) for message in self.messages)
+
+    @property
     def text(self) -> str:
-        """The plain text: turns apart by an empty line, an answer on the line of its question."""
+        """The plain text: turns apart by an empty line, an answer on the line of its question. Images are no text."""
         text = ""
         for message in self.messages:
             if not text:

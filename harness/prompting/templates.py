@@ -34,6 +34,9 @@ VARIABLES = ("labels", "history", "target", "future", "exemplars")
 SAME_WORDING = {"few-shot": "zero-shot"}
 """Families that are another one's files under a name of their own: few-shot/v1 is zero-shot/v1 shown exemplars."""
 
+DESCRIBING = "describe-video"
+"""Family of the wordings that ask what a video shows, and show no label; all others ask for a label."""
+
 _MARK = "\x02"
 _FILE = "<template>"
 """The file name that jinja2 gives to a template made from a string."""
@@ -105,8 +108,12 @@ class Template:
         return Prompt(_messages(self.name, text), form)
 
 
-def load_template(name: str) -> Template:
+def load_template(name: str, *, describing: bool = False) -> Template:
     """Returns a template by name, or from a file of the user's own, whose name ends with '.j2'.
+
+    Args:
+        name: '<family>/<version>', or the path of a file.
+        describing: whether one is wanted that asks what a video shows; else one that asks for a label.
 
     Raises:
         UnknownNameError: no such template.
@@ -117,15 +124,16 @@ def load_template(name: str) -> Template:
         source = _read(name, path)
         digest = hashlib.sha256(source.encode()).hexdigest()
         return Template(f"{path.stem}@{digest[:8]}", source)
-    if name not in (known := list_templates()):
+    if name not in (known := list_templates(describing=describing)):
         raise UnknownNameError.of("template", name, known, "or give the path of a file that ends with .j2")
     family, version = name.split("/")
     return Template(name, _read(name, _folder() / SAME_WORDING.get(family, family) / f"{version}.j2"))
 
 
-def list_templates() -> list[str]:
-    """Returns the names of the templates that come with the package, sorted."""
-    files = [(f.name, v.name) for f in _folder().iterdir() if f.is_dir() for v in f.iterdir()]
+def list_templates(*, describing: bool = False) -> list[str]:
+    """Returns the names of the templates of one kind, as `load_template` says, that come with the package, sorted."""
+    folders = [f for f in _folder().iterdir() if f.is_dir() and (f.name == DESCRIBING) == describing]
+    files = [(f.name, v.name) for f in folders for v in f.iterdir()]
     names = [(family, file.removesuffix(".j2")) for family, file in files if file.endswith(".j2")]
     again = [(other, version) for other, family in SAME_WORDING.items() for f, version in names if f == family]
     return sorted(f"{family}/{version}" for family, version in names + again)

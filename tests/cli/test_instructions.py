@@ -123,7 +123,7 @@ def test_descriptions_are_counted_and_their_leaks_told(cli: Cli, toy_corpus: Pat
     done = cli("data", "instructions", "toy", "--video", video, "--json", "-o", tmp_path / "out.jsonl")
     assert done.json["total"]["n_with_video"] == 2
     assert [record["video"] for record in read(tmp_path / "out.jsonl")][:3] == ["sheer joy", "a chair", None]
-    assert "50.0% of the video descriptions contain the name of a label" in done.err
+    assert "50.0% of the video descriptions contain an emotion word" in done.err
 
 
 def test_a_full_disk_leaves_the_earlier_file(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ def test_the_wheel_holds_our_packages_and_their_data_only(wheel: Path) -> None:
     assert {f"harness/data/sample/{f}" for f in ("card.toml", "train.jsonl", "dev.jsonl", "test.jsonl")} <= set(names)
     prompts = {
         f"prompts/templates/{t}.j2"
-        for t in ("zero-shot/v1", "zero-shot/v2", "zero-shot/v3", "alpaca/v1", "dialogue-llm/v1")
+        for t in ("zero-shot/v1", "zero-shot/v2", "zero-shot/v3", "alpaca/v1", "dialogue-llm/v1", "describe-video/v1")
     }
     assert {
         *prompts,

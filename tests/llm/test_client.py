@@ -13,7 +13,6 @@ import pytest
 
 from harness.errors import CallsStoppedError, ConfigError, ModelError, StoreError
 from harness.llm import CallSettings, Decoding, Keep, Request, Response
-from harness.llm import client as client_module
 from harness.llm.answer import Answer, Arrival, Estimate
 from harness.llm.budget import Budget, Usage
 from harness.llm.cache.store import ResponseCache
@@ -112,10 +111,11 @@ def test_an_answer_tells_what_was_rendered(cache: ResponseCache) -> None:
     assert (answer.key, fields["prompt"]) == (key, "<?>")
 
 
-def test_equal_requests_are_asked_once(cache: ResponseCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "CHUNK", 4)  # so that some stand in one chunk and some in the next
+def test_equal_requests_are_asked_once(cache: ResponseCache) -> None:
     echo = Echo()
-    answers = list(Client(echo, CallSettings(), cache).answer(ask("ab"[i % 2]) for i in range(9)))
+    client = Client(echo, CallSettings(), cache)
+    requests = (ask("ab"[i % 2]) for i in range(9))
+    answers = list(client.answer(requests, n_together=4))  # some stand in one chunk and some in the next
     assert texts(answers) == list("ababababa")
     assert echo.asked == ["a", "b"]
     assert [a.cached for a in answers] == [False, False] + [True] * 7
@@ -127,8 +127,7 @@ def test_another_model_is_asked_again(cache: ResponseCache) -> None:
     assert texts(Client(b, CallSettings(), cache).answer([ask("?")])) == ["of b"]
 
 
-def test_memory_holds_one_chunk(cache: ResponseCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "CHUNK", 16)
+def test_memory_holds_what_is_asked_together(cache: ResponseCache) -> None:
     taken = itertools.count()
     n_taken = 0
 
@@ -138,7 +137,7 @@ def test_memory_holds_one_chunk(cache: ResponseCache, monkeypatch: pytest.Monkey
             n_taken = next(taken) + 1
             yield ask(f"{i}")
 
-    for i, _ in enumerate(Client(Echo(), CallSettings(), cache).answer(requests())):
+    for i, _ in enumerate(Client(Echo(), CallSettings(), cache).answer(requests(), n_together=16)):
         assert n_taken <= (i // 16 + 1) * 16
 
 

@@ -318,39 +318,10 @@ def test_parameters_can_be_given_as_words(by_rule: None) -> None:
     assert (resolved["window"], resolved["label_names"], resolved["constrained"]) == (None, {"a": "b"}, True)
 
 
-def test_descriptions_of_another_split_are_refused(run_it: Any, tmp_path: Path) -> None:
-    file = tmp_path / "video.jsonl"
-    file.write_text(json.dumps({"utterance_id": "nope", "description": "a raised eyebrow"}) + "\n")
-    outcome = run_it(video=str(file))
-    assert (outcome.status, "ids are like 'nope'" in outcome.detail) == ("failed", True)
-
-
-def test_descriptions_that_name_a_label_are_told_and_recorded(run_it: Any, toy: Any, tmp_path: Path) -> None:
-    first, second, *_ = toy("test").gold
-    file = tmp_path / "video.jsonl"
-    lines = ({"utterance_id": first, "description": "sheer Joy"}, {"utterance_id": second, "description": "a chair"})
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    outcome = run_it(video=str(file))
-    assert outcome.detail == "50.0% of the video descriptions contain the name of a label"
-    facts = sealed(outcome).manifest.predictor.facts
-    assert facts["video"] == {"n_descriptions": 2, "share_with_label_words": 0.5}
-
-
 def test_a_template_that_never_shows_its_target_is_refused(by_rule: None, toy: Any, tmp_path: Path) -> None:
     (tmp_path / "my.j2").write_text('{{ role("user") }}{{ labels }}')
     with pytest.raises(ConfigError, match="never uses 'target'"):
         build(template=str(tmp_path / "my.j2")).find_question(toy("test"), next(iter(toy("test").gold)))
-
-
-def test_video_descriptions_reach_the_prompt_and_the_card(by_rule: None, toy: Any, tmp_path: Path) -> None:
-    target = next(iter(toy("test").gold))
-    file = tmp_path / "video.jsonl"
-    file.write_text(json.dumps({"utterance_id": target, "description": "a raised eyebrow"}) + "\n")
-    prompt = build(video=str(file)).find_question(toy("test"), target).request.prompt
-    assert "a raised eyebrow" in prompt.text
-    spec = PREDICTORS.get("zero-shot")
-    card = spec.build.refine_card(spec.card, resolve_params(spec, {**GIVEN, "video": str(file)}))
-    assert card.modalities == ("text", "visual")
 
 
 # Names that mean something else elsewhere, or later

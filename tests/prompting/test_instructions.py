@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data import Dataset, DatasetCard, Split, load_dataset
-from harness.errors import ConfigError, DataError, PromptError, UnknownNameError
+from harness.data.descriptions import Descriptions
+from harness.errors import DataError, PromptError, UnknownNameError
 from harness.prompting import Template, Window, load_template, name_labels
 from harness.prompting.instruction_set import (
     InstructionSet,
     choose_instructions,
     count_instructions,
-    read_videos,
 )
 from harness.prompting.instructions import build_instructions
 from harness.schema import Dialogue, LabelSet, Utterance
@@ -131,7 +130,7 @@ def test_each_label_is_one_question_after_the_utterances_before_it(
 
 
 def write_out(chosen: InstructionSet) -> list[dict[str, Any]]:
-    return list(chosen.records(Window(1, speakers="none"), {}, TEMPLATE))
+    return list(chosen.records(Window(1, speakers="none"), TEMPLATE))
 
 
 def test_a_union_keeps_corpora_apart_and_counts_them() -> None:
@@ -171,16 +170,19 @@ def test_what_is_learned_from_is_not_what_must_stay_unseen() -> None:
         choose_instructions([one], ["train"], "natural", tested=[copy])
 
 
-def test_descriptions_belong_to_one_split(tmp_path: Path) -> None:
-    path = tmp_path / "video.jsonl"
-    path.write_text(json.dumps({"utterance_id": "d0u0", "description": "A cup."}) + "\n")
-    assert read_videos(path, [SPLIT]) == {"d0u0": "A cup."}
-    dev = make_split(make_dialogue("d0", "hap"), name="dev")
-    with pytest.raises(ConfigError, match="'d0u0' is in made-up/train and in made-up/dev"):
-        read_videos(path, [SPLIT, dev])
-    elsewhere = make_split(make_dialogue("e", "hap"))
-    with pytest.raises(ConfigError, match="no utterance of made-up/train; its ids are like 'd0u0'"):
-        read_videos(path, [elsewhere])
+def test_descriptions_are_of_the_first_corpus_and_of_their_split() -> None:
+    spoken = {name: [make_dialogue("d0", "hap")] for name in ("train", "dev", "test")}
+    one, other = make_dataset("one", **spoken), make_dataset("other", **spoken)
+    seen = Descriptions(Path("v.jsonl"), {"train": {"d0u0": "A cup."}, "dev": {"d0u0": "A door."}})
+    chosen = choose_instructions([one, other], ["train", "dev"], "natural", videos=seen)
+    records = list(chosen.records(Window(1), load_template("dialogue-llm/v1")))
+    told = [(r["dataset"], r["split"], r["video"]) for r in records if r["utterance_id"] == "d0u0"]
+    assert told == [
+        ("one", "train", "A cup."), ("one", "dev", "A door."), ("other", "train", None), ("other", "dev", None)
+    ]  # fmt: skip
+    foreign = Descriptions(Path("v.jsonl"), {"train": {"e9": "A cup."}})
+    with pytest.raises(DataError, match="not an utterance of split 'train' of the dataset: 'e9'"):
+        choose_instructions([one], ["train"], "natural", videos=foreign)
 
 
 # Real corpora, checked against the rows of their files

@@ -29,7 +29,10 @@ PINNED = {
     "zero-shot/v2": "7a507950e08a499864c896f4f6ab253bf174d6a32dd35a9833bf0436beeade56",
     "zero-shot/v3": "6e333c348e1a8c9060c3d5553ee22366275ab6d0b21fddc1917ae1989e6eebef",
 }
-"""SHA-256 of every committed template. Never change a line: add a version."""
+"""SHA-256 of every committed template that asks for a label. Never change a line: add a version."""
+
+DESCRIBING_PINNED = {"describe-video/v1": "d38be6cd7c963dce959e8d146d9c1302c801bf924624a9a6f6b2b1308ba263d5"}
+"""The same of those that ask what a video shows."""
 
 FILES = sorted(set(list_templates()) - {name for name in list_templates() if name.split("/")[0] in SAME_WORDING})
 
@@ -39,8 +42,10 @@ def test_templates_are_what_they_were() -> None:
     found = {
         f.relative_to(FOLDER).with_suffix("").as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files
     }
-    assert found == PINNED
+    assert found == PINNED | DESCRIBING_PINNED
     assert {name: load_template(name).sha256 for name in FILES} == PINNED
+    describing = {name: load_template(name, describing=True).sha256 for name in list_templates(describing=True)}
+    assert describing == DESCRIBING_PINNED
 
 
 def test_few_shot_is_zero_shot_by_another_name() -> None:
@@ -48,6 +53,13 @@ def test_few_shot_is_zero_shot_by_another_name() -> None:
     for version in ("v1", "v2", "v3"):
         few, zero = load_template(f"few-shot/{version}"), load_template(f"zero-shot/{version}")
         assert (few.name, few.sha256) == (f"few-shot/{version}", zero.sha256)
+
+
+def test_a_template_that_asks_for_no_label_is_none_of_those_that_do() -> None:
+    with pytest.raises(UnknownNameError, match="unknown template 'describe-video/v1'"):
+        load_template("describe-video/v1")
+    with pytest.raises(UnknownNameError, match="unknown template 'zero-shot/v1'"):
+        load_template("zero-shot/v1", describing=True)
 
 
 # --- golden prompts -----------------------------------------------------------------------------------------------
@@ -108,6 +120,18 @@ def test_golden(name: str, form: Form) -> None:
     text = "\n".join(f"===== {title} =====\n{shown(prompt)}" for title, prompt in prompts.items())
     golden = GOLDEN / f"{name.replace('/', '.')}.{form}.txt"
     if os.environ.get("ERC_WRITE_GOLDEN"):  # of a new template; to be read before it is committed
+        golden.write_bytes(text.encode())
+    assert golden.read_bytes() == text.encode()
+
+
+@pytest.mark.parametrize("name", DESCRIBING_PINNED)
+def test_golden_description(name: str) -> None:
+    template = load_template(name, describing=True)
+    texts = {"with transcript": "Oh my God!", "without transcript": ""}
+    prompts = {title: template.render("chat", labels=(), target=Line(None, said)) for title, said in texts.items()}
+    text = "\n".join(f"===== {title} =====\n{shown(prompt)}" for title, prompt in prompts.items())
+    golden = GOLDEN / f"{name.replace('/', '.')}.txt"
+    if os.environ.get("ERC_WRITE_GOLDEN"):
         golden.write_bytes(text.encode())
     assert golden.read_bytes() == text.encode()
 
@@ -259,5 +283,5 @@ def test_the_readme_lists_what_templates_use() -> None:
     known = {name for record in (Line, Exemplar, Scene) for name in record.__dataclass_fields__}
     assert fields == known
     assert {node.attr for tree in trees for node in tree.find_all(nodes.Getattr)} <= known
-    for name in PINNED:
+    for name in PINNED | DESCRIBING_PINNED:
         assert f"`{name}`" in readme

@@ -51,6 +51,7 @@ class LmEvalBackend:
     """
 
     repeats_prompt = True
+    takes_images = False
 
     def __init__(self, model: ModelSettings, calls: CallSettings) -> None:
         """Checks the settings; loads nothing.

@@ -43,6 +43,7 @@ class TransformersBackend:
     """
 
     repeats_prompt = False
+    takes_images = False
 
     def __init__(self, model: ModelSettings, calls: CallSettings) -> None:
         check_settings(model)

@@ -2,7 +2,7 @@
 
 Private to `harness.llm.reading.parsing`. Knows no model and no status.
 
-Word forms are those of one family of words: noun and adjective of the same feeling ("anger", "angry"). Synonyms are
+Word forms are the names of one family of words: noun and adjective of the same feeling ("anger", "angry"). Its kin are
 not: which of them a label covers is a question of the annotation scheme (is rage anger or disgust at this corpus?), and
 answering it here would move scores between systems. "happy" is therefore no form of "joy". Nor are words on -ing: what
 is surprising need not surprise the speaker.
@@ -17,20 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from harness.data.emotion_words import FAMILIES
 from harness.prompting.label_names import LabelNames
-
-FAMILIES = (
-    ("anger", "angry"),
-    ("disgust", "disgusted"),
-    ("excitement", "excited"),
-    ("fear", "fearful", "afraid", "scared"),
-    ("frustration", "frustrated"),
-    ("happiness", "happy"),
-    ("joy", "joyful"),
-    ("sadness", "sad"),
-    ("surprise", "surprised"),
-)
-"""Words that name one feeling; a label called by one of them is meant by the others too."""
 
 
 def _set(words: str) -> frozenset[str]:
@@ -156,8 +144,8 @@ def build_lexicon(names: LabelNames) -> Lexicon:
         levels[0][own[0]].add(label)
         levels[1][own[1]].add(label)
         for family in FAMILIES:
-            if any(words == (word,) for words in own for word in family):
-                for word in family:
+            if any(words == (word,) for words in own for word in family.names):
+                for word in family.names:
                     levels[2][(word,)].add(label)
     words: dict[tuple[str, ...], tuple[str, bool]] = {}
     taken: set[tuple[str, ...]] = {()}

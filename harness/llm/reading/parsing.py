@@ -56,7 +56,7 @@ _BULLET = re.compile(r"\s*(?:\d{1,2}[.)]|\(?\w\))\s")
 """The number of a line in a list, "1. " or "(b) "."""
 _REASONING = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _TASK = (
-    "answer|analy[sz]e|assess|assign|assist|categori[sz]e|choose|classify|comply|continue|decide|detect|determine|"
+    "answer|analy[sz]e|assess|assign|assist|categori[sz]e|choose|classify|comply|continue|decide|describe|detect|determine|"
     "engage|fulfil|help|identify|infer|interpret|label|make|predict|process|provide|respond|say|tell"
 )
 _REFUSAL = re.compile(
@@ -94,7 +94,7 @@ def read_answer(response: Response, names: LabelNames) -> Reading:
     if response.finish == "filter":
         return Reading(None, "refused", "content-filter")
     cut = response.finish == "length"
-    text = _without_reasoning(response.text or "")
+    text = without_reasoning(response.text or "")
     if text is None:
         return _no_label("open-reasoning", cut)
     lines = [line for line in text.splitlines() if not _BARE.fullmatch(line)]
@@ -108,17 +108,7 @@ def read_answer(response: Response, names: LabelNames) -> Reading:
     )
 
 
-def _no_label(rule: str, cut: bool) -> Reading:
-    return Reading(None, "truncated" if cut else "unparsed", rule)
-
-
-def _label(rule: str, mentions: Iterable[Mention]) -> Reading:
-    """Returns the label of mentions that agree."""
-    named = list(mentions)
-    return Reading(named[0].label, "ok", rule + "+form" * all(mention.form for mention in named))
-
-
-def _without_reasoning(text: str) -> str | None:
+def without_reasoning(text: str) -> str | None:
     """Returns a text without its reasoning; None where that never ends.
 
     A closing tag alone ends a reasoning that the prompt had opened.
@@ -132,6 +122,21 @@ def _without_reasoning(text: str) -> str | None:
             kept.clear()
         position, inside = tag.end(), not tag[1]
     return None if inside else "".join(kept) + text[position:]
+
+
+def is_refusal(text: str) -> bool:
+    """Returns whether a written answer says that it gives none."""
+    return _REFUSAL.search(fold(text)) is not None
+
+
+def _no_label(rule: str, cut: bool) -> Reading:
+    return Reading(None, "truncated" if cut else "unparsed", rule)
+
+
+def _label(rule: str, mentions: Iterable[Mention]) -> Reading:
+    """Returns the label of mentions that agree."""
+    named = list(mentions)
+    return Reading(named[0].label, "ok", rule + "+form" * all(mention.form for mention in named))
 
 
 def _read_json(text: str, lexicon: Lexicon, cut: bool) -> Reading | None:

@@ -16,7 +16,7 @@ from harness.llm.calls import CallSettings
 from harness.llm.request import Request, Response
 from harness.llm.server.address import Server, known_secrets, parse_server
 from harness.llm.server.calls import Caller, Item, nobody_answers
-from harness.llm.server.dialect import Dialect, chat_messages
+from harness.llm.server.dialect import Dialect, chat_messages, hash_url
 from harness.llm.server.pace import Pace
 from harness.llm.server.session import Session
 from harness.prompting import Form, Prompt
@@ -36,6 +36,7 @@ class OpenAIBackend:
     """
 
     repeats_prompt = True
+    takes_images = True
 
     model: ModelSettings
     calls: CallSettings
@@ -66,8 +67,10 @@ class OpenAIBackend:
         return "chat"
 
     def render(self, prompt: Prompt) -> str:
-        """Returns the messages as JSON, or the plain text, as sent."""
-        return json.dumps(chat_messages(prompt), ensure_ascii=False) if prompt.form == "chat" else prompt.text
+        """Returns the messages as JSON, or the plain text, as sent; images by their hash."""
+        if prompt.form == "plain":
+            return prompt.text
+        return json.dumps(chat_messages(prompt, hash_url), ensure_ascii=False)
 
     def count_tokens(self, text: str) -> int | None:
         """Returns None: only the server has the tokenizer."""

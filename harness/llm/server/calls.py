@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import CallsStoppedError, ModelError
 from harness.llm.calls import CallSettings
 from harness.llm.redaction import redact
-from harness.llm.request import Finish, Request, Response, guess_tokens
+from harness.llm.request import IMAGE_TOKENS, Finish, Request, Response, guess_tokens
 from harness.llm.server.address import OPENAI_HOST, key_name
 from harness.llm.server.answers import read_answer
 from harness.llm.server.dialect import Dialect
@@ -33,6 +34,13 @@ _LONGEST_WAIT = 300.0
 
 _MAY_REFUSE_FIELDS = {400, 403, 404, 422, 500, 501}
 """HTTP statuses with which servers refuse a field of the body."""
+
+_NO_IMAGES = re.compile(r"(?i)image|multi-?modal|\bvision|mmproj|content type|content part|valid string")
+"""In the refusal of a question with images by a server that has answered none yet: it means them all.
+
+Source: error texts of OpenAI, vLLM, SGLang, llama.cpp and Ollama for models that read only text; a server that knows no
+parts of a message wants a string.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,7 @@ class Caller:
         """Returns what one call gave; None where the request should be sent at once in another form."""
         request = item.request
         path, body = self.dialect.body(request)
-        n_guessed = _guess_body(body) if self.calls.tokens_per_minute is not None else 0
+        n_guessed = _guess_body(request, body) if self.calls.tokens_per_minute is not None else 0
         began = await self.pace.enter(n_guessed)
         begin = time.perf_counter()
         fault = None
@@ -149,6 +157,12 @@ class Caller:
             return None
         if fault.kind == "model" or (fault.status == 404 and not self.answered):
             raise model_error(self.dialect.model, self.place, fault)
+        refused = fault.status in _MAY_REFUSE_FIELDS and _NO_IMAGES.search(fault.error)
+        if request.prompt.n_images and refused and not self.answered:
+            raise ModelError(
+                f"{self.place} takes no such images for model {self.dialect.model!r}: {fault.error}; name a model that "
+                "sees, or ask with fewer images"
+            )
         if fault.kind == "stop":
             raise CallsStoppedError(f"{self.place} gives no more answers: {fault.error}; pay or wait, then repeat")
         if fault.kind == "overload":
@@ -169,10 +183,10 @@ class Caller:
         return self._rng.uniform(0.0, min(_LONGEST_BACKOFF, self.base_delay * 2.0 ** (n_failed - 1)))
 
 
-def _guess_body(body: Mapping[str, Any]) -> int:
-    prompt = body.get("messages") or body["prompt"]
-    texts = [prompt] if isinstance(prompt, str) else [t if isinstance(t, str) else t["content"] for t in prompt]
-    return sum(map(guess_tokens, texts))
+def _guess_body(request: Request, body: Mapping[str, Any]) -> int:
+    sent = body.get("prompt") or [message.content for message in request.prompt.messages]
+    texts = [sent] if isinstance(sent, str) else sent
+    return sum(map(guess_tokens, texts)) + IMAGE_TOKENS * request.prompt.n_images
 
 
 def nobody_answers(place: str, item: Item) -> CallsStoppedError:

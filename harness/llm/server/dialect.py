@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from harness.errors import ConfigError, ModelError
 from harness.llm.request import Request, Response
 from harness.llm.server.answers import NO_SCORES
-from harness.prompting import Prompt
+from harness.prompting import Message, Prompt
 
 CHAT, PLAIN = "/chat/completions", "/completions"
 
@@ -30,9 +32,31 @@ _N_TOP = (20, 5, 0)
 vLLM: at most its `--max-logprobs`, 20 unless told otherwise."""
 
 
-def chat_messages(prompt: Prompt) -> list[dict[str, str]]:
-    """Returns the messages of a prompt as the protocol has them."""
-    return [{"role": message.role, "content": message.content} for message in prompt.messages]
+def data_url(image: bytes) -> str:
+    """Returns a JPEG file as an address that holds it."""
+    return f"data:image/jpeg;base64,{b64encode(image).decode()}"
+
+
+def hash_url(image: bytes) -> str:
+    """Returns what stands for an image where the prompt is hashed or stored."""
+    return f"sha256:{sha256(image).hexdigest()}"
+
+
+def chat_messages(prompt: Prompt, url: Callable[[bytes], str] = data_url) -> list[dict[str, Any]]:
+    """Returns the messages of a prompt as the protocol has them; one with images in parts.
+
+    Args:
+        prompt: what is asked.
+        url: how an image is written.
+    """
+    return [{"role": message.role, "content": _content(message, url)} for message in prompt.messages]
+
+
+def _content(message: Message, url: Callable[[bytes], str]) -> str | list[dict[str, Any]]:
+    if not message.images:
+        return message.content
+    parts: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url(image)}} for image in message.images]
+    return [*parts, {"type": "text", "text": message.content}]
 
 
 def label_schema(choices: Sequence[str]) -> dict[str, Any]:
@@ -96,7 +120,7 @@ class Dialect:
         if decoding.seed is not None and self._takes_seed:
             body["seed"] = decoding.seed
         n_top = _N_TOP[self._n_tops_refused]
-        if n_top:
+        if n_top and request.choices:  # the first token of a free text says nothing
             body |= {"logprobs": True, "top_logprobs": n_top} if path == CHAT else {"logprobs": n_top}
         if request.constrained:
             body |= self._constraint(path, request)
