@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ from harness.predictors.session import FitProgress, Session
 from harness.prompting import Form, LabelNames, Template, Window
 from harness.prompting.instructions import Instruction, build_instructions
 from harness.store import provenance
-from harness.store.atomic import sha256_of
 from harness.store.trained import TrainedPlace, TrainedStore
 
 if TYPE_CHECKING:
@@ -34,9 +32,6 @@ METHOD = 1
 
 TINY = "tiny"
 """The base that is made on the spot."""
-
-PROMPTS_READ = 50
-"""Questions from which the tokenizer of the tiny base learns the words of the template."""
 
 
 @dataclass(frozen=True)
@@ -93,18 +88,10 @@ class FineTuning:
         return self._store.place(name, self._depends_on())
 
     def _tiny_place(self) -> TrainedPlace:
-        from harness.llm.tuning.tiny_base import READING, SHAPE
+        from harness.llm.tuning.tiny_base import tiny_depends_on
 
-        return self._store.place(
-            f"tiny-{self.dev.dataset.replace('/', '-')}",
-            {
-                "method": METHOD,
-                "shape": asdict(SHAPE),
-                "reading": READING.model_dump(mode="json"),
-                "train": [split.fingerprint for split in self.splits],
-                "prompts": sha256_of("\0".join(self._prompts_read()).encode()),
-            },
-        )
+        name = f"tiny-{self.dev.dataset.replace('/', '-')}"
+        return self._store.place(name, {"method": METHOD, **tiny_depends_on(self.splits)})
 
     def _depends_on(self) -> dict[str, Any]:
         base: Any = self._tiny_place().folder.name if self.is_tiny else self._identity(self._located())
@@ -164,7 +151,7 @@ class FineTuning:
 
             place.fill(write, {"base": {"model": TINY}, "versions": provenance.versions()})
 
-        make_tiny_base(self.splits, self._prompts_read(), place.part, self._tell("reading"), save)
+        make_tiny_base(self.splits, place.part, self._tell("reading"), save)
 
     def _train(self, place: TrainedPlace) -> None:
         from harness.llm.local.loading import check_settings, load_model, load_tokenizer
@@ -236,15 +223,7 @@ class FineTuning:
     # Parts
 
     def _instructions(self, split: Split) -> list[Instruction]:
-        return list(self._iterate_instructions(split))
-
-    def _iterate_instructions(self, split: Split) -> Iterator[Instruction]:
-        return build_instructions(split, self.names(split), self.window, self.videos(split))
-
-    def _prompts_read(self) -> list[str]:
-        """Returns the questions that the tiny base learns its tokens from."""
-        some = islice(self._iterate_instructions(self.splits[0]), PROMPTS_READ)
-        return [one.prompt(self.template, self.form).text for one in some]
+        return list(build_instructions(split, self.names(split), self.window, self.videos(split)))
 
     def _learned(self, items: Sequence[Candidates]) -> Sequence[Candidates]:
         from harness.llm.tuning.examples import whole_texts

@@ -11,7 +11,7 @@ import transformers
 
 from harness.data import load_dataset
 from harness.llm.tuning import tiny_base
-from harness.llm.tuning.tiny_base import PIECE_TOKENS, cut_texts, dialogue_texts, make_tiny_base
+from harness.llm.tuning.tiny_base import as_texts, make_tiny_base, write_questions
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -19,35 +19,35 @@ pytestmark = [
 ]
 
 
-def test_a_dialogue_is_read_without_its_labels(toy_corpus: Path) -> None:
+def test_questions_hold_every_labelled_utterance_and_no_answer(toy_corpus: Path) -> None:
     split = load_dataset("toy", toy_corpus).split("train")
-    texts = dialogue_texts(split)
-    assert len(texts) == len(split.dialogues)
-    lines = [line for text in texts for line in text.splitlines()]
-    said = [f"{u.view().speaker}: {u.text}" for dialogue in split.dialogues for u in dialogue.utterances]
-    assert lines == said
-    assert not {"neutral", "joy", "anger"} & set(" ".join(lines).replace(".", "").split())
+    questions = write_questions(split)
+    assert len(questions) == len(split.gold)
+    texts = {u.id: u.text for u in split.utterances()}
+    for question, (utterance_id, _) in zip(questions, split.gold.items(), strict=True):
+        assert f"### Input:\n{texts[utterance_id]}\n" in question
+        assert question.rstrip().endswith("### Response:")
 
 
-def test_pieces_put_together_are_the_texts(small_llama: Path) -> None:
+def test_all_is_read_but_what_all_questions_begin_with(small_llama: Path) -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(small_llama)
-    texts = ["Tom: Is the hot water off again?\nMaya: Really?", "A: " + "Put every single pan we've got on, now! " * 40]
-    pieces = list(cut_texts(texts, tokenizer))
-    assert all(one.context == (0,) and len(one.continuations[0]) <= PIECE_TOKENS for one in pieces)
-    read = [token for one in pieces for token in one.continuations[0]]
-    assert tokenizer.decode(read) == "".join(f"{text}</s>" for text in texts)
-    assert len(pieces) > len(texts)
+    texts = ["Name it. Tom: Is the hot water off again?", "Name it. Maya: Really?"]
+    items = as_texts(tokenizer(texts).input_ids)
+    assert len({one.context for one in items}) == 1
+    read = [tokenizer.decode([*one.context, *one.continuations[0]]) for one in items]
+    assert read == [f"<s>{text}" for text in texts]
+    assert items[0].continuations[0][0] != items[1].continuations[0][0]
 
 
 @pytest.fixture
 def make(toy_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(tiny_base, "READING", tiny_base.READING.model_copy(update={"epochs": 2, "batch_size": 4}))
+    monkeypatch.setattr(tiny_base, "MOST_EPOCHS", 2)
+    monkeypatch.setattr(tiny_base, "READING", tiny_base.READING.model_copy(update={"batch_size": 4}))
 
     def run(name: str) -> tuple[Any, Any, Any]:
         found: list[Any] = []
         split = load_dataset("toy", toy_corpus).split("train")
-        tuning = make_tiny_base([split], ["Name the emotion:"], tmp_path / name, lambda state: None,
-                                lambda *both: found.extend(both))  # fmt: skip
+        tuning = make_tiny_base([split], tmp_path / name, lambda state: None, lambda *both: found.extend(both))
         model, tokenizer = found
         return model, tokenizer, tuning
 
@@ -61,4 +61,4 @@ def test_it_is_the_same_each_time_and_has_learned_to_go_on(make: Any, capfd: pyt
     assert tuning.n_trainable == tuning.n_parameters == sum(p.numel() for p in one.parameters())
     losses = [row["loss"] for row in tuning.history]
     assert losses[-1] < losses[0]
-    assert tokenizer.decode(tokenizer("Name the emotion:").input_ids) == "<s>Name the emotion:"
+    assert tokenizer.decode(tokenizer("Use the context").input_ids) == "<s>Use the context"
