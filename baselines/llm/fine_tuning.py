@@ -168,7 +168,7 @@ class FineTuning:
         held_out, instructions = hold_out(instructions, self.recipe.n_held_out)
         examples = encode_examples(instructions, self.template, self.form, tokens, self.recipe.max_tokens)
         dev = self._dev_set(tokens, held_out)
-        saved: list[Any] = []
+        saved: list[tuple[Any, Any]] = []
         task = Task(
             load=lambda: load_model(settings, base, None, download),
             device=self._device,
@@ -180,7 +180,7 @@ class FineTuning:
             seed=self.seed,
             n_threads=1 if self.is_tiny else None,
         )
-        tuning = fine_tune(task, self._tell(dev.metric), saved.append)
+        tuning = fine_tune(task, self._tell(dev.metric), lambda *model: saved.append(model))
         record = {
             "predictor": self.predictor,
             "seed": self.seed,
@@ -204,10 +204,12 @@ class FineTuning:
             "tuning": asdict(tuning),
             "versions": provenance.versions(),
         }  # fmt: skip
-        for model in saved:  # one in the first process, none in the others
-            place.fill(partial(self._write, model, tokens.tokenizer, base, record), record)
+        for model, gathered in saved:  # one in the first process, none in the others
+            place.fill(partial(self._write, model, gathered, tokens.tokenizer, base, record), record)
 
-    def _write(self, model: Any, tokenizer: Any, base: Located, record: Mapping[str, Any], folder: Path) -> None:
+    def _write(
+        self, model: Any, gathered: Any, tokenizer: Any, base: Located, record: Mapping[str, Any], folder: Path
+    ) -> None:
         from harness.llm.tuning.model_card import model_card
         from harness.llm.tuning.quiet import quietly
 
@@ -217,7 +219,8 @@ class FineTuning:
         else:
             tokenizer.save_pretrained(folder)
         with quietly():
-            model.save_pretrained(folder, **({"save_embedding_layers": False} if self.method == "lora" else {}))
+            options = {"save_embedding_layers": False} if self.method == "lora" else {}
+            model.save_pretrained(folder, state_dict=gathered, **options)
         (folder / "README.md").write_text(model_card(record), encoding="utf-8")
 
     # Parts

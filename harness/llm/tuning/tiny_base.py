@@ -113,7 +113,7 @@ def make_tiny_base(
     task = Task(
         lambda: load(AutoModelForCausalLM), "cpu", items, None, recipe, "full", folder / "reading", SEED, n_threads=1
     )
-    return fine_tune(task, tell, lambda model: save(model, tokenizer), Memory(1024, False))
+    return fine_tune(task, tell, lambda model, gathered: save(model, tokenizer), Memory(1024, False))
 
 
 def write_questions(split: Split) -> list[str]:

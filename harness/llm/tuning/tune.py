@@ -33,6 +33,8 @@ from harness.llm.tuning.trainer import DevSet, RowTrainer, TrainingState, Watch,
 Method = Literal["lora", "full"]
 """Low-rank matrices beside frozen weights, or all weights."""
 
+Save = Callable[[Any, Mapping[str, torch.Tensor] | None], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -82,15 +84,13 @@ class Tuning:
     """That trained together."""
 
 
-def fine_tune(
-    task: Task, tell: Callable[[TrainingState], None], save: Callable[[Any], None], memory: Memory | None = None
-) -> Tuning:
+def fine_tune(task: Task, tell: Callable[[TrainingState], None], save: Save, memory: Memory | None = None) -> Tuning:
     """Trains, and hands the model with the best weights to `save`, in the first process only.
 
     Args:
         task: what to do.
         tell: told how it goes.
-        save: writes the weights.
+        save: takes the model, and its weights where processes held parts of them and gathered them, else None.
         memory: what to begin with; None: what suits the device. Where it does not fit, less is tried.
 
     Raises:
@@ -128,9 +128,7 @@ def _load(task: Task) -> Any:
         raise
 
 
-def _train(
-    task: Task, model: Any, tell: Callable[[TrainingState], None], save: Callable[[Any], None], memory: Memory
-) -> Tuning:
+def _train(task: Task, model: Any, tell: Callable[[TrainingState], None], save: Save, memory: Memory) -> Tuning:
     recipe = task.recipe
     with quietly():
         model = add_lora(model, recipe, memory) if task.method == "lora" else model.float().requires_grad_(True)
@@ -147,9 +145,10 @@ def _train(
         trainer.remove_callback(PrinterCallback)
         watch.trainer = trainer
         done = trainer.train(resume_from_checkpoint=last_checkpoint(task.folder))
+    gathered = trainer.accelerator.get_state_dict(trainer.model) if trainer.is_fsdp_enabled else None  # by all of them
     state = trainer.state
     if state.is_world_process_zero:
-        save(trainer.accelerator.unwrap_model(trainer.model))
+        save(trainer.accelerator.unwrap_model(trainer.model), gathered)
     keys = ("step", "epoch", "loss", "eval_score")
     return Tuning(
         n_steps=state.global_step,

@@ -90,7 +90,7 @@ def test_a_model_that_does_not_pack_learns_one_example_a_row(
     settings = recipe(batch_size=8, epochs=1)
     task = Task(lambda: copy.deepcopy(base), "cpu", examples, None, settings, "lora", tmp_path, seed)
     saved: list[Any] = []
-    tuning = fine_tune(task, lambda state: None, saved.append, Memory(512, False))
+    tuning = fine_tune(task, lambda state: None, lambda *model: saved.append(model[0]), Memory(512, False))
     assert tuning.memory == Memory(1, False)
     assert tuning.history[0]["loss"] == pytest.approx(plainly(base, examples).item(), rel=1e-5)
     assert RowPlan(examples, 8, 1).n_rows == 8

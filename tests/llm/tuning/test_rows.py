@@ -129,7 +129,7 @@ def test_ten_updates_are_those_of_transformers_trainer(
     saved: list[Any] = []
     settings_ = recipe(batch_size=8, epochs=2, learning_rate=2e-2)
     task = Task(load, "cpu", examples, None, settings_, "lora", tmp_path / "ours", seed)
-    ours = fine_tune(task, lambda state: None, saved.append, Memory(128, False))
+    ours = fine_tune(task, lambda state: None, lambda *model: saved.append(model[0]), Memory(128, False))
     plan = RowPlan(examples, 8, 128, seed=seed)
     order = []
     for epoch in range(2):

@@ -58,7 +58,12 @@ def train(load: Any, draw: Any, recipe: Any, tmp_path: Path, outcome: Outcome) -
         memory = changes.pop("memory", Memory(128, False))
         tell = changes.pop("tell", outcome.told.append)
         task = {key: changes.pop(key) for key in list(changes) if key in given}
-        return fine_tune(Task(**given | task, recipe=recipe(**changes)), tell, outcome.models.append, memory)
+
+        def save(model: Any, gathered: Any) -> None:
+            assert gathered is None  # nothing is sharded here
+            outcome.models.append(model)
+
+        return fine_tune(Task(**given | task, recipe=recipe(**changes)), tell, save, memory)
 
     return run
 
