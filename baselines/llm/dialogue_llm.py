@@ -106,7 +106,7 @@ class DialogueLLM(ExemplifiedPredictor):
             raise ConfigError(f"adapter {self.adapter!r} with method={self.method!r}: leave out method, or the adapter")
         if self.adapter is not None and self.base == TINY:
             raise ConfigError(
-                f"adapter {self.adapter!r} with base={TINY!r}: give the folder of the base that it was trained over, as "
+                f"adapter {self.adapter!r} with base={TINY!r}: give the folder of the base it was trained over, as "
                 "its model card names it; it lies beside the adapter"
             )
         if self.video is not None and not Path(self.video).expanduser().is_file():

@@ -314,7 +314,7 @@ def test_other_peoples_adapter_of_another_size_is_one_line(home: Home, tmp_path:
         ({"rank": 0}, "rank 0"),
         ({"method": "prefix"}, "'prefix'"),
         ({"adapter": "x", "method": "full"}, "leave out method"),
-        ({"adapter": "x", "base": "tiny"}, "give the folder of the base that it was trained over"),
+        ({"adapter": "x", "base": "tiny"}, "give the folder of the base it was trained over"),
         ({"recipe": "paper-v9"}, "paper-v9"),
         ({"recipe": "nowhere.toml"}, "nowhere.toml"),
         ({"base": "lama-2-7b"}, "llama-2-7b"),
