@@ -31,6 +31,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2
 
+# What needs a GPU is skipped without one, and can be measured alone: PYTHONPATH=. python tests/benchmarks/gpu_tuning.py
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m pytest tests/benchmarks -m bench -n 0
 
