@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.data.locking import locked
 from harness.errors import CallsStoppedError, HarnessError, PredictionError, StoreError
 from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
 from harness.predictors import Predictor
@@ -26,7 +27,7 @@ from harness.predictors.session import FitProgress, Session
 from harness.schema import STATUSES, Dialogue
 from harness.schema.run import Manifest, RunOutcome, RunStatus
 from harness.store import StoredRun, provenance
-from harness.store.atomic import locked, sha256_of, write_atomic
+from harness.store.atomic import sha256_of, write_atomic
 from harness.store.generations import encode_generations
 from harness.store.layout import DIALOGUES, ERROR, FITTED, GENERATIONS, LOCK, LOG, MANIFEST, PREDICTIONS
 from harness.store.predictions import encode_dialogues, encode_predictions, tabulate_dialogues

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 ROOMS = [
-    {"errors"},
+    {"errors", "redaction"},
     {"schema"},
     {"registry"},
     {"data"},
