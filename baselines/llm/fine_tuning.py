@@ -14,9 +14,9 @@ import numpy as np
 
 from harness.data import Split
 from harness.errors import MissingDependencyError
+from harness.features.weights import Located, locate
 from harness.llm import ModelSettings
 from harness.llm.tables.recipes import Recipe
-from harness.llm.weights import Located, locate
 from harness.metrics import get_metric, tally, totals_of
 from harness.predictors.session import FitProgress, Session
 from harness.prompting import Form, LabelNames, Template, Window
