@@ -11,19 +11,49 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from baselines.neural.batch import DialogueBatch
 
 
-def run_packed(rnn: nn.RNNBase, inputs: Tensor, lengths: Tensor) -> Tensor:
-    """Returns the states of a recurrent layer over sequences of different length.
+def run_rnn(rnn: nn.LSTM | nn.GRU, inputs: Tensor, lengths: Tensor) -> Tensor:
+    """Returns the states of a recurrent layer over sequences of different length, 0 where padded.
+
+    The same numbers as a packed sequence gives. On the CPU, the backward direction reads each sequence reversed at its
+    true end instead, which is about twice as fast: packed ones are cut into steps.
 
     Args:
-        rnn: LSTM or GRU with `batch_first=True`.
+        rnn: with `batch_first=True`, zero initial state, no projection.
         inputs: float32 (batch, n_steps, width).
-        lengths: int64 (batch,), on the CPU, each at least 1; a backward direction begins at the true end.
+        lengths: int64 (batch,), on the CPU, each at least 1.
 
     Returns:
-        float32 (batch, n_steps, states), 0 where padded.
+        float32 (batch, n_steps, hidden * n_directions).
     """
-    packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
-    states, _ = pad_packed_sequence(rnn(packed)[0], batch_first=True, total_length=inputs.shape[1])
+    if inputs.is_cuda:
+        packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(rnn(packed)[0], batch_first=True, total_length=inputs.shape[1])[0]
+    steps = torch.arange(inputs.shape[1])
+    mask = steps < lengths[:, None]
+    reverse = torch.where(mask, lengths[:, None] - 1 - steps, steps)[..., None]
+    states = inputs
+    for layer in range(rnn.num_layers):
+        ways = [_run_direction(rnn, layer, 0, states)]
+        if rnn.bidirectional:
+            backward = _run_direction(rnn, layer, 1, states.gather(1, reverse.expand(-1, -1, states.shape[-1])))
+            ways.append(backward.gather(1, reverse.expand(-1, -1, backward.shape[-1])))
+        states = torch.cat(ways, dim=-1)
+        if layer < rnn.num_layers - 1:
+            states = nn.functional.dropout(states, rnn.dropout, rnn.training)
+    return states * mask[..., None]
+
+
+def _run_direction(rnn: nn.LSTM | nn.GRU, layer: int, direction: int, inputs: Tensor) -> Tensor:
+    """Returns the states of one layer in one direction, from left to right."""
+    ending = f"_l{layer}{'_reverse' if direction else ''}"
+    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if rnn.bias else ("weight_ih", "weight_hh")
+    weights = [getattr(rnn, kind + ending) for kind in kinds]
+    zero = inputs.new_zeros(1, len(inputs), rnn.hidden_size)
+    settings = (weights, rnn.bias, 1, 0.0, rnn.training, False, True)
+    if isinstance(rnn, nn.LSTM):
+        states: Tensor = torch.lstm(inputs, (zero, zero), *settings)[0]
+    else:
+        states = torch.gru(inputs, zero, *settings)[0]
     return states
 
 

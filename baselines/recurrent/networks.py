@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from baselines.neural.batch import DialogueBatch
-from baselines.neural.layers import run_packed
+from baselines.neural.layers import run_rnn
 
 
 class ContextualLstm(nn.Module):
@@ -25,6 +25,6 @@ class ContextualLstm(nn.Module):
 
     def forward(self, batch: DialogueBatch) -> Tensor:
         """Returns logits, float32 (batch, n_utterances, n_labels)."""
-        states: Tensor = run_packed(self.lstm, batch.text, batch.lengths)
+        states: Tensor = run_rnn(self.lstm, batch.text, batch.lengths)
         logits: Tensor = self.head(states)
         return logits

@@ -16,6 +16,7 @@ from harness.cli import (
     doctor,
     explain,
     export_tasks,
+    features,
     leaderboard,
     listing,
     power,
@@ -45,6 +46,7 @@ app.command()(check.check)
 app.command()(doctor.doctor)
 app.add_typer(listing.app, name="list")
 app.add_typer(data.app, name="data")
+app.add_typer(features.app, name="features")
 app.add_typer(cache.app, name="cache")
 app.add_typer(prompt.app, name="prompt")
 app.add_typer(leaderboard.app, name="leaderboard")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ class Features:
     learned: Mapping[str, Any]
     """What came of the training of the encoder; empty if it learned nothing."""
     encoder: Encoder
+    folder: Path
+    """Where its tables are kept."""
     splits: Mapping[str, SpokenSplit]
     open_table: Callable[[str], FeatureTable]
     """Opens the table of a split by its name."""

@@ -54,10 +54,18 @@ class FeatureSource:
         learned = encoder.learn(self._labelled["train"], self._labelled["dev"], folder, tell) if encoder.learns else {}
         shown = name.with_argument(type(encoder).named(name.argument))
         return Features(
-            name=shown, kind=spec.kind, layers=name.layers, seed=seed if encoder.learns else None,
-            trained_on=("train",) if encoder.learns else (), identity=identity, learned=learned, encoder=encoder,
-            splits=self.spoken, open_table=_Tables(self.spoken, folder, identity, encoder, tell).open,
-        )  # fmt: skip
+            name=shown,
+            kind=spec.kind,
+            layers=name.layers,
+            seed=seed if encoder.learns else None,
+            trained_on=("train",) if encoder.learns else (),
+            identity=identity,
+            learned=learned,
+            encoder=encoder,
+            folder=folder,
+            splits=self.spoken,
+            open_table=_Tables(self.spoken, folder, identity, encoder, tell).open,
+        )
 
     def _learned_from(self, text: str) -> dict[str, str]:
         missing = [name for name in ("train", "dev") if name not in self._labelled]

@@ -90,12 +90,13 @@ class FeaturePredictor(Predictor):
 
     @classmethod
     def refine_card(cls, card: PredictorCard, params: Mapping[str, Any]) -> PredictorCard:
-        """Returns the card with the modalities that are read and the features under them."""
+        """Returns the card with the modalities and features that are read; tuned ones depend on the seed."""
         names = {stream: EncoderName.parse(text) for stream, text in _streams(params).items()}
         kinds = {stream: ENCODERS.get(name.encoder).kind for stream, name in names.items()}
         modalities = tuple(stream for stream in names if stream != "knowledge")
         features = tuple(f"{stream}: {name.encoder}, {kinds[stream]}" for stream, name in names.items())
-        return replace(card, modalities=modalities, features=features)
+        settled = card.deterministic and "tuned" not in kinds.values()
+        return replace(card, modalities=modalities, features=features, deterministic=settled)
 
     def _tell(self, done: int, total: int, text: str) -> None:
         self._session.report(FitProgress(done, total, text))
