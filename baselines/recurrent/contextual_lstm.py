@@ -11,7 +11,7 @@ a higher learning rate, chosen on dev, with early stopping.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from baselines.neural.predictor import Dimensions, NeuralPredictor
 from harness.predictors import PredictorCard, register_predictor
@@ -38,6 +38,9 @@ class BcLstm(NeuralPredictor):
     hidden: int = 100
     """States per direction, and width of the layer before the labels."""
     layers: int = 2
+    head: Literal["relu", "linear"] = "relu"
+    """Whether a layer with ReLU stands before the labels. The parameter count in the table of DialogueLLM fits two
+    layers of 100 with it, and one layer of 128 without."""
 
     code_modules: ClassVar[tuple[str, ...]] = (*NeuralPredictor.code_modules, "baselines.recurrent.networks")
 
@@ -50,8 +53,9 @@ class BcLstm(NeuralPredictor):
         from baselines.recurrent.networks import ContextualLstm
 
         return ContextualLstm(
-            dimensions.text, self.hidden, self.layers, dimensions.n_labels, self.dropout, bidirectional=not self.causal
-        )
+            dimensions.text, self.hidden, self.layers, dimensions.n_labels, self.dropout,
+            bidirectional=not self.causal, relu=self.head == "relu",
+        )  # fmt: skip
 
 
 @register_predictor(

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.data.locking import locked
+from harness.data.writing import locked
 from harness.errors import CallsStoppedError, HarnessError, PredictionError, StoreError
 from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
 from harness.evaluation.oracle import best_on_target

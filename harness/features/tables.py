@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from harness.data.cache_folder import cache_folder
-from harness.data.download import disk, settle
-from harness.data.locking import locked
+from harness.data.writing import disk, locked, settle
 from harness.errors import DataError, StoreError
 from harness.features.encoder import Layers
 from harness.features.spoken import SpokenSplit

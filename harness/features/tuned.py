@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.data import Split
-from harness.data.download import disk
-from harness.data.locking import locked
 from harness.data.text import canonical_text
+from harness.data.writing import disk, locked
 from harness.errors import DataError
 from harness.features.encoder import Encoder, Layers, Tell, register_encoder, tell_nobody
 from harness.features.loading import load_encoder

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.cache_folder import cache_folder
-from harness.data.locking import locked
+from harness.data.writing import locked
 from harness.store.atomic import sha256_of
 
 RECORD = "training_results.json"

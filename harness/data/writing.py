@@ -1,4 +1,4 @@
-"""Locking a folder against a second process that would write there. Knows nothing of what is written."""
+"""Writing where other processes may write too: locks, files that appear whole, errors in one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.errors import StoreError
+from harness.errors import HarnessError, StoreError
+
+
+def settle(part: Path, path: Path) -> None:
+    """Moves a complete file to its final path in one step, after its bytes have reached the disk."""
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+@contextmanager
+def disk(path: Path) -> Iterator[None]:
+    """Turns what a file system refuses inside the block into a StoreError about `path`."""
+    try:
+        yield
+    except HarnessError:  # DatasetNotFoundError is an OSError, but not of the file system
+        raise
+    except OSError as error:
+        problem = f"cannot be read or written: {error.strerror or error}"
+        raise StoreError(f"{path}: {problem}; check the folder and repeat") from None
 
 
 @contextmanager
