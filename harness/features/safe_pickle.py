@@ -32,23 +32,29 @@ def _plain_defaultdict(*_: Any) -> dict[Any, Any]:
 
 _CORE: Any = importlib.import_module("numpy._core")
 
-ADMITTED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _encode_latin,
-    ("collections", "OrderedDict"): OrderedDict,
-    ("collections", "defaultdict"): _plain_defaultdict,
-    ("builtins", "list"): list,
-    ("__builtin__", "list"): list,
-} | {
-    (f"numpy.{core}.{module}", name): value
-    for core in ("core", "_core")
-    for module, name, value in (
-        ("multiarray", "_reconstruct", _CORE.multiarray._reconstruct),
-        ("multiarray", "scalar", _CORE.multiarray.scalar),
-        ("numeric", "_frombuffer", _CORE.numeric._frombuffer),
-    )
-}
+ADMITTED: dict[tuple[str, str], Any] = (
+    {
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("_codecs", "encode"): _encode_latin,
+        ("collections", "OrderedDict"): OrderedDict,
+        ("collections", "defaultdict"): _plain_defaultdict,
+    }
+    | {
+        (module, kind.__name__): kind
+        for module in ("builtins", "__builtin__")
+        for kind in (list, set, frozenset, bytearray)
+    }
+    | {
+        (f"numpy.{core}.{module}", name): value
+        for core in ("core", "_core")
+        for module, name, value in (
+            ("multiarray", "_reconstruct", _CORE.multiarray._reconstruct),
+            ("multiarray", "scalar", _CORE.multiarray.scalar),
+            ("numeric", "_frombuffer", _CORE.numeric._frombuffer),
+        )
+    }
+)
 """What a pickle may name, by module and name: what arrays and scalars of numpy are rebuilt with."""
 
 
@@ -72,26 +78,7 @@ def load_pickle(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            found = _ArrayUnpickler(file, encoding="latin1").load()
+            return _ArrayUnpickler(file, encoding="latin1").load()
     except Exception as error:  # a broken pickle raises whatever its operations raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError.at(path, f"not read: {reason}; save arrays as .npz instead") from error
-    _check_arrays(found, path)
-    return found
-
-
-def _check_arrays(found: Any, path: Path) -> None:
-    """Raises DataError if an array holds objects that are no arrays, lists, texts or numbers."""
-    todo = [found]
-    while todo:
-        thing = todo.pop()
-        if isinstance(thing, dict):
-            todo += [*thing.keys(), *thing.values()]
-        elif isinstance(thing, list | tuple | set | frozenset):
-            todo += thing
-        elif isinstance(thing, np.ndarray):
-            todo += thing.tolist() if thing.dtype.hasobject else []
-        elif thing is not None and not isinstance(thing, str | bytes | int | float | complex | np.generic):
-            raise DataError.at(
-                path, f"holds a {type(thing).__name__}; only arrays, containers, texts, numbers are read"
-            )
