@@ -73,7 +73,11 @@ class Pretrained(Encoder):
     def _located(self) -> Located:
         return locate(self.argument, download=self.download)
 
-    @cached_property
-    def _loaded(self) -> tuple[Any, Any]:
+    def load(self) -> tuple[Any, Any]:
+        """Returns (tokenizer, encoder) on the CPU; raises as `load_encoder`."""
         with hub_access(self.download):
             return load_encoder(self._located.source, self._located.commit, self.download)
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        return self.load()

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.features.source import FeatureSource
 from harness.llm.calls import CallSettings
+
+if TYPE_CHECKING:
+    from harness.features.source import FeatureSource
 
 
 @dataclass(frozen=True, slots=True)
