@@ -104,7 +104,7 @@ def random_dialogues() -> Callable[..., list[Any]]:
     """Returns a function that draws dialogues as numbers: of one utterance, with nine speakers, of 40 utterances."""
 
     def draw(widths: Mapping[str, int], n_labels: int = 7, seed: int = 0) -> list[Any]:
-        from baselines.neural.batch import NumberedDialogue, number_speakers
+        from baselines.neural.numbering import NumberedDialogue, number_speakers
 
         rng = np.random.default_rng(seed)
         shapes = [(1, 1), (2, 2), (5, 2), (9, 9), (12, 3), (40, 4), (3, 1)]

@@ -1,4 +1,4 @@
-"""Dialogues as numbers, and padded batches of them. The batch is what every network gets; it holds no text."""
+"""Padded batches of dialogues: what every network gets. They hold no text."""
 
 from __future__ import annotations
 
@@ -6,40 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.features.features import Rows
+from baselines.neural.numbering import NO_LABEL, NumberedDialogue
 from harness.predictors.featured import Stream
-
-NO_LABEL = -1
-"""Of an utterance without gold label, and of padding; no loss counts it."""
-
-
-@dataclass(frozen=True, slots=True)
-class NumberedDialogue:
-    """One dialogue as arrays."""
-
-    features: Mapping[Stream, Rows]
-    """float32 (n_utterances, width) by kind."""
-    speakers: NDArray[np.int64]
-    """int64 (n_utterances,), numbered by first appearance in the dialogue: 0, 1, ..."""
-    labels: NDArray[np.int64]
-    """int64 (n_utterances,), ids of labels; -1: none."""
-
-    def __len__(self) -> int:
-        return len(self.speakers)
-
-
-def number_speakers(names: Sequence[str]) -> NDArray[np.int64]:
-    """Returns int64 (n_utterances,): who speaks, numbered by first appearance.
-
-    People who speak together (EmoryNLP) are a party of their own.
-    """
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
 
 
 @dataclass(frozen=True)

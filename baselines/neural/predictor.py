@@ -7,23 +7,31 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from baselines.neural.numbering import (
+    NumberedDialogue,
+    Scales,
+    measure_scales,
+    number_dialogues,
+    number_labels,
+)
 from baselines.neural.views import join_beginnings
 from harness.data import Split
-from harness.errors import ConfigError, DataError, PredictionError
+from harness.errors import ConfigError, DataError, MissingDependencyError, PredictionError
 from harness.predictors.featured import FeaturePredictor, Stream, check_fraction, check_positive
 from harness.predictors.session import FitProgress
-from harness.schema import DialogueView, Prediction, UtteranceView
+from harness.schema import DialogueView, Prediction
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from baselines.neural.batch import DialogueBatch, NumberedDialogue
+    from baselines.neural.batch import DialogueBatch
     from baselines.neural.checkpoints import Checkpoints, Progress
     from baselines.neural.training import Plan, Task
 
@@ -75,12 +83,12 @@ class NeuralPredictor(FeaturePredictor):
     """To which the gradient of all weights together is cut; None: it is not."""
     code_modules: ClassVar[tuple[str, ...]] = (
         *FeaturePredictor.code_modules,
-        *(f"baselines.neural.{name}" for name in ("batch", "layers", "training", "checkpoints", "views")),
+        *(f"baselines.neural.{name}" for name in ("batch", "layers", "numbering", "training", "checkpoints", "views")),
     )
 
     _labels: tuple[str, ...] = field(default=(), init=False, repr=False)
-    _scales: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = field(default_factory=dict, init=False, repr=False)
-    """Mean and standard deviation of every feature in the training split: float32 (2, width) by kind."""
+    _scales: Scales = field(default_factory=dict, init=False, repr=False)
+    """Of the training split."""
     _dimensions: Dimensions | None = field(default=None, init=False, repr=False)
     _network: "nn.Module | None" = field(default=None, init=False, repr=False)
     _training: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
@@ -125,7 +133,7 @@ class NeuralPredictor(FeaturePredictor):
         super().__post_init__()
         check_positive(epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate)
         check_fraction(dropout=self.dropout)
-        if self.patience < 0 or self.l2 < 0:
+        if self.patience < 0 or not self.l2 >= 0:
             raise ConfigError(f"patience {self.patience!r}, l2 {self.l2!r}: expected 0 or more of each")
 
     def fit(self, train: Split, dev: Split) -> None:
@@ -137,12 +145,13 @@ class NeuralPredictor(FeaturePredictor):
             MissingDependencyError: torch is not installed.
             PredictionError: the system is declared causal and looks ahead.
         """
+        _check_packages()
         from baselines.neural.training import Plan
         from baselines.neural.training import train as train_network
 
         self.learn_from(train, dev)
         self._labels = train.label_set.labels
-        self._scales = self._measure(train)
+        self._scales = measure_scales(self.rows([u.view() for u in train.utterances()], train.name))
         items, dev_items = self._number_split(train), self._number_split(dev)
         self._dimensions = Dimensions(
             {stream: rows.shape[1] for stream, rows in items[0].features.items()}, len(self._labels),
@@ -188,6 +197,7 @@ class NeuralPredictor(FeaturePredictor):
 
     def load(self, folder: Path) -> None:
         """Restores what `save` wrote."""
+        _check_packages()
         from safetensors.numpy import load_file as load_arrays
         from safetensors.torch import load_file
 
@@ -225,7 +235,7 @@ class NeuralPredictor(FeaturePredictor):
         return Checkpoints(self._session.checkpoints)
 
     def _task(
-        self, network: "nn.Module", items: "list[NumberedDialogue]", dev: "list[NumberedDialogue]"
+        self, network: "nn.Module", items: list[NumberedDialogue], dev: list[NumberedDialogue]
     ) -> "Task[NumberedDialogue]":
         from torch.nn.utils import clip_grad_norm_
 
@@ -236,7 +246,7 @@ class NeuralPredictor(FeaturePredictor):
         if self.class_weights == "train":
             weights = class_weights([item.labels for item in items], len(self._labels)).to(self._device)
 
-        def backward(batch: "Sequence[NumberedDialogue]") -> float:
+        def backward(batch: Sequence[NumberedDialogue]) -> float:
             network.zero_grad()
             loss = self.backward(network, make_batch(batch, self._device), weights)
             if self.max_norm is not None:
@@ -248,53 +258,27 @@ class NeuralPredictor(FeaturePredictor):
             lambda batch: self._logits(network, batch), lambda item: item.labels, len(self._labels),
         )  # fmt: skip
 
-    def _logits(self, network: "nn.Module", items: "Sequence[NumberedDialogue]") -> list[Any]:
+    def _logits(self, network: "nn.Module", items: Sequence[NumberedDialogue]) -> list[Any]:
         """Returns logits float32 (n_utterances, n_labels) of each dialogue of a batch."""
         from baselines.neural.batch import make_batch
 
         logits = network(make_batch(items, self._device)).cpu().numpy()
         return [own[: len(item)] for own, item in zip(logits, items, strict=True)]
 
-    def _measure(self, train: Split) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
-        """Returns mean and standard deviation of the features; where a feature is constant the latter is 1."""
-        rows = self.rows([u.view() for u in train.utterances()], train.name)
-        deviations = {stream: own.std(axis=0) for stream, own in rows.items()}
-        return {
-            stream: np.stack([own.mean(axis=0), np.where(deviations[stream] > 1e-8, deviations[stream], 1.0)])
-            for stream, own in rows.items()
-        }
-
-    def _number_split(self, split: Split) -> "list[NumberedDialogue]":
+    def _number_split(self, split: Split) -> list[NumberedDialogue]:
         """Returns the dialogues of a split that have a label, as arrays."""
         dialogues = [d for d in split.dialogues if d.labelled()]
         if not dialogues:
             raise DataError(f"{split.dataset}, split {split.name!r}: no utterance has a label; expected some")
-        labels = [[-1 if u.label is None else split.label_set.index(u.label) for u in d.utterances] for d in dialogues]
-        return self._number([[u.view() for u in d.utterances] for d in dialogues], split.name, labels)
+        views = [[u.view() for u in d.utterances] for d in dialogues]
+        rows = self.rows([u for utterances in views for u in utterances], split.name)
+        return number_dialogues(views, rows, self._scales, number_labels(dialogues, split.label_set))
 
-    def _number(
-        self, dialogues: Sequence[Sequence[UtteranceView]], split: str | None, labels: Sequence[Sequence[int]]
-    ) -> "list[NumberedDialogue]":
-        from baselines.neural.batch import NumberedDialogue, number_speakers
-
-        rows = self.rows([u for utterances in dialogues for u in utterances], split)
-        ends = np.cumsum([len(utterances) for utterances in dialogues])
-        scaled = {stream: (own - self._scales[stream][0]) / self._scales[stream][1] for stream, own in rows.items()}
-        parts = {stream: np.split(own, ends[:-1]) for stream, own in scaled.items()}
-        return [
-            NumberedDialogue(
-                {stream: own[i] for stream, own in parts.items()},
-                number_speakers([u.speaker for u in utterances]),
-                np.array(labels[i], dtype=np.int64),
-            )
-            for i, utterances in enumerate(dialogues)
-        ]
-
-    def _number_views(self, views: Sequence[DialogueView]) -> "tuple[list[NumberedDialogue], list[int]]":
+    def _number_views(self, views: Sequence[DialogueView]) -> tuple[list[NumberedDialogue], list[int]]:
         """Returns the dialogues to compute, and which of them answers for each view."""
         whole, belongs = join_beginnings(views) if self.causal else (list(views), list(range(len(views))))
-        texts = [view.utterances for view in whole]
-        return self._number(texts, None, [[-1] * len(utterances) for utterances in texts]), belongs
+        rows = self.rows([u for view in whole for u in view.utterances])
+        return number_dialogues([view.utterances for view in whole], rows, self._scales), belongs
 
     def _answer(
         self, network: "nn.Module", views: Sequence[DialogueView], numbered: Any = None
@@ -317,20 +301,17 @@ class NeuralPredictor(FeaturePredictor):
                 for target, own in zip(view.targets, scores, strict=True)
             ]
 
-    def _check_causal(self, item: "NumberedDialogue") -> None:
+    def _check_causal(self, item: NumberedDialogue) -> None:
         """Checks that the first half of a dialogue is answered alike whatever its second half is."""
-        from baselines.neural.batch import NumberedDialogue
         from baselines.neural.training import predict_items
 
         network = self._network
         assert network is not None
-        half = (len(item) + 1) // 2
-        features = {stream: rows[:half] for stream, rows in item.features.items()}
-        first = NumberedDialogue(features, item.speakers[:half], item.labels[:half])
+        half = item.beginning((len(item) + 1) // 2)
         alone, whole = (
-            predict_items(network, [one], lambda batch: self._logits(network, batch), len)[0] for one in (first, item)
+            predict_items(network, [one], lambda batch: self._logits(network, batch), len)[0] for one in (half, item)
         )
-        if not np.allclose(alone, whole[:half], atol=1e-4):
+        if not np.allclose(alone, whole[: len(half)], atol=1e-4):
             raise PredictionError(
                 f"{type(self).__name__} is declared causal, but its answers depend on what comes later"
             )
@@ -339,3 +320,10 @@ class NeuralPredictor(FeaturePredictor):
         best = max(progress.scores)
         text = f"loss {progress.losses[-1]:.3f}, dev F1 {progress.scores[-1]:.4f}, best {best:.4f}"
         self._session.report(FitProgress(progress.epoch, plan.epochs, text))
+
+
+def _check_packages() -> None:
+    """Raises MissingDependencyError if a package that networks need is not installed."""
+    for package in ("torch", "safetensors"):
+        if find_spec(package) is None:
+            raise MissingDependencyError.of(package, "models", "a neural system")

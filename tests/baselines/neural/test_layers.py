@@ -13,8 +13,9 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa: E402
 
-from baselines.neural.batch import make_batch, number_speakers  # noqa: E402
+from baselines.neural.batch import make_batch  # noqa: E402
 from baselines.neural.layers import SpeakerTurns, masked_softmax, run_rnn  # noqa: E402
+from baselines.neural.numbering import number_speakers  # noqa: E402
 
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
