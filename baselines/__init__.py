@@ -1,8 +1,11 @@
 """The compared systems, by name. Imports nothing: each module is loaded when its system is first asked for."""
 
 BUILTIN = {
+    "bc-lstm": "baselines.recurrent.contextual_lstm:BcLstm",
+    "c-lstm": "baselines.recurrent.contextual_lstm:CLstm",
     "dialogue-llm": "baselines.llm.dialogue_llm:DialogueLLM",
     "few-shot": "baselines.llm.few_shot:FewShot",
+    "minilm-logreg": "baselines.utterance.minilm_logreg:MinilmLogreg",
     "majority": "baselines.simple.majority:Majority",
     "stratified": "baselines.simple.stratified:Stratified",
     "tfidf-logreg": "baselines.simple.tfidf_logreg:TfidfLogreg",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from harness.features import ENCODERS, Encoder, register_encoder
 from harness.predictors import PREDICTORS
 from harness.predictors.plugins import load_plugins
+from harness.schema import UtteranceView
 
 EMOTIONS = ("neutral", "joy", "anger")
 
@@ -158,3 +161,75 @@ def write_clip() -> Callable[..., None]:
             file.mux(stream.encode())
 
     return write
+
+
+@pytest.fixture
+def words_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Name of an encoder that needs no weights: 24 numbers for each word by its hash, added up. The cache is empty."""
+    monkeypatch.setenv("ERC_CACHE_DIR", str(tmp_path / "cache"))
+    for name in ENCODERS:  # a module registers its class only while it is imported: that must come before the copy
+        ENCODERS.row(name)
+    before = dict(ENCODERS._rows)
+
+    @register_encoder("lab/words", kind="frozen", summary="Hashed words, for tests.")
+    class Words(Encoder):
+        def identity(self) -> dict[str, Any]:
+            return {"encoder": "lab/words"}
+
+        def encode(self, utterances: Sequence[UtteranceView], tell: Any = None) -> Any:
+            return np.array([[sum(map(number, u.text.lower().split()), np.zeros(24))] for u in utterances], np.float32)
+
+    def number(word: str) -> Any:
+        return np.random.default_rng(int(sha256(word.encode()).hexdigest()[:8], 16)).normal(size=24)
+
+    yield "lab/words"
+    ENCODERS._rows.clear()
+    ENCODERS._rows.update(before)
+
+
+@pytest.fixture
+def random_dialogues() -> Callable[..., list[Any]]:
+    """Returns a function that draws dialogues as numbers: of one utterance, with nine speakers, of 40 utterances."""
+
+    def draw(widths: Mapping[str, int], n_labels: int = 7, seed: int = 0) -> list[Any]:
+        from baselines.neural.numbering import NumberedDialogue, number_speakers
+
+        rng = np.random.default_rng(seed)
+        shapes = [(1, 1), (2, 2), (5, 2), (9, 9), (12, 3), (40, 4), (3, 1)]
+        return [
+            NumberedDialogue(
+                {stream: rng.normal(size=(n, width)).astype(np.float32) for stream, width in widths.items()},
+                number_speakers([str(rng.integers(n_speakers)) for _ in range(n)]),
+                rng.integers(-1, n_labels, n),
+            )
+            for n, n_speakers in shapes
+        ]
+
+    return draw
+
+
+@pytest.fixture
+def assert_batch_invariant(random_dialogues: Callable[..., list[Any]]) -> Callable[[Any, Mapping[str, int]], None]:
+    """Returns a function that fails unless a network answers a dialogue alike in any company and with any padding."""
+
+    def check(network: Any, widths: Mapping[str, int]) -> None:
+        import torch
+
+        from baselines.neural.batch import make_batch
+
+        dialogues = random_dialogues(widths)
+
+        def answers(chosen: Sequence[Any], extra: int = 0) -> list[Any]:
+            with torch.inference_mode():
+                logits = network.eval()(make_batch(chosen, extra=extra))
+            return [own[: len(one)].numpy() for own, one in zip(logits, chosen, strict=True)]
+
+        alone = [answers([one])[0] for one in dialogues]
+        assert all(np.isfinite(own).all() for own in alone)
+        order = np.random.default_rng(1).permutation(len(dialogues))
+        permuted = dict(zip(order.tolist(), answers([dialogues[i] for i in order]), strict=True))
+        for others in (answers(dialogues), [permuted[i] for i in range(len(dialogues))], answers(dialogues, extra=7)):
+            for own, other in zip(alone, others, strict=True):
+                np.testing.assert_allclose(other, own, atol=1e-5)
+
+    return check

@@ -24,11 +24,11 @@ from baselines.llm.fine_tuning import TINY, FineTuning
 from harness.data import Split, load_dataset
 from harness.data.overlap import Overlap, drop_shared_dialogues, find_overlap
 from harness.errors import ConfigError
+from harness.features.weights import locate
 from harness.llm import ModelSettings
 from harness.llm.answer import Estimate
 from harness.llm.request import guess_tokens
 from harness.llm.tables.recipes import Recipe, load_recipe
-from harness.llm.weights import locate
 from harness.predictors import PredictorCard, register_predictor
 from harness.predictors.prompt_settings import check_spelling, find_known
 from harness.predictors.session import Session

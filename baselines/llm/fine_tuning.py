@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from baselines.llm.judging import hold_out, judge_by_f1, judge_by_loss
 from harness.data import Split
 from harness.errors import MissingDependencyError
+from harness.features.weights import Located, locate
 from harness.llm import ModelSettings
 from harness.llm.tables.recipes import Recipe
-from harness.llm.weights import Located, locate
 from harness.predictors.session import FitProgress, Session
 from harness.prompting import Form, LabelNames, Template, Window
 from harness.prompting.instructions import Instruction, build_instructions

@@ -1,4 +1,4 @@
-"""`erc-harness list`: predictors, datasets, metrics, runs, boards, models, templates, recipes, trainings."""
+"""`erc-harness list`: predictors, datasets, encoders, metrics, runs, boards, models, templates, recipes, trainings."""
 
 from __future__ import annotations
 
@@ -62,6 +62,30 @@ def datasets(data_dir: DataDir = None, plugin: Plugins = None, as_json: Json = F
             {"name": name, "title": card.title, "labels": len(card.label_set), "here": here, "license": card.license}
         )
     _print("datasets", rows, as_json)
+
+
+@app.command()
+def encoders(plugin: Plugins = None, as_json: Json = False) -> None:
+    """Encoders of utterances for `-P encoder=NAME`, broken ones with their cause."""
+    from harness.features import ENCODERS
+    from harness.predictors.plugins import load_plugins
+
+    load_plugins(tuple(plugin or ()))
+    rows = []
+    for name in ENCODERS:
+        row = ENCODERS.row(name)
+        spec = row.value
+        rows.append(
+            {
+                "name": name,
+                "argument": spec.argument if spec else None,
+                "kind": spec.kind if spec else None,
+                "origin": row.origin,
+                "summary": spec.summary if spec else f"broken: {row.error}",
+                "error": row.error,
+            }
+        )
+    _print("encoders", rows, as_json, hide=("error",))
 
 
 @app.command()

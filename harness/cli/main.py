@@ -17,6 +17,7 @@ from harness.cli import (
     doctor,
     explain,
     export_tasks,
+    features,
     leaderboard,
     listing,
     power,
@@ -49,6 +50,7 @@ app.command()(doctor.doctor)
 app.add_typer(listing.app, name="list")
 data.app.command()(describe_video.describe_video)
 app.add_typer(data.app, name="data")
+app.add_typer(features.app, name="features")
 app.add_typer(cache.app, name="cache")
 app.add_typer(prompt.app, name="prompt")
 app.add_typer(leaderboard.app, name="leaderboard")

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import re
 import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.errors import DataError, DatasetNotFoundError, HarnessError, StoreError
+from harness.data.writing import disk, settle
+from harness.errors import DataError, DatasetNotFoundError
 
 _BLOCK = 1 << 16
 """Bytes per read."""
@@ -102,25 +101,6 @@ def download(file: RemoteFile, folder: Path, *, base: str | None = None, limits:
             raise DataError(f"{error}; {hint}") from None
         settle(part, path)
     return found
-
-
-def settle(part: Path, path: Path) -> None:
-    """Moves a complete file to its final path in one step, after its bytes have reached the disk."""
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
-@contextmanager
-def disk(path: Path) -> Iterator[None]:
-    """Turns what a file system refuses inside the block into a StoreError about `path`."""
-    try:
-        yield
-    except HarnessError:  # DatasetNotFoundError is an OSError, but not of the file system
-        raise
-    except OSError as error:
-        problem = f"cannot be read or written: {error.strerror or error}"
-        raise StoreError(f"{path}: {problem}; check the folder and repeat") from None
 
 
 class _TransientError(Exception):

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from harness.data.catalogue import DATASETS
-from harness.data.download import LIMITS, Limits, RemoteFile, disk, download, settle
+from harness.data.download import LIMITS, Limits, RemoteFile, download
 from harness.data.jsonl import find_jsonl
 from harness.data.sources import SOURCES, Packed
+from harness.data.writing import disk, settle
 from harness.errors import ConfigError, DataError, DatasetNotFoundError
 
 _MAX_UNPACKED = 64 << 20

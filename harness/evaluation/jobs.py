@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -158,8 +158,8 @@ def code_sha256(build: type[Predictor]) -> str:
     They are those that define it and its base predictors, and its `code_modules`.
     """
     classes = [cls for cls in build.__mro__ if issubclass(cls, Predictor) and cls is not Predictor]
-    modules = [importlib.import_module(name) for name in build.code_modules]
-    paths = [inspect.getsourcefile(cls) for cls in classes] + [module.__file__ for module in modules]
+    modules = [importlib.util.find_spec(name) for name in build.code_modules]  # found, not imported: some load torch
+    paths = [inspect.getsourcefile(cls) for cls in classes] + [module.origin for module in modules if module]
     code = b"".join(Path(path).read_bytes() for path in paths if path and Path(path).is_file())
     return sha256_of(code) if code else ""
 

@@ -17,17 +17,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.data.writing import locked
 from harness.errors import CallsStoppedError, HarnessError, PredictionError, StoreError
 from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
+from harness.evaluation.oracle import best_on_target
+from harness.features import FeatureSource
 from harness.predictors import Predictor
 from harness.predictors.answers import check_answers
 from harness.predictors.session import FitProgress, Session
 from harness.schema import STATUSES, Dialogue
 from harness.schema.run import Manifest, RunOutcome, RunStatus
 from harness.store import StoredRun, provenance
-from harness.store.atomic import locked, sha256_of, write_atomic
+from harness.store.atomic import sha256_of, write_atomic
 from harness.store.generations import encode_generations
-from harness.store.layout import DIALOGUES, ERROR, FITTED, GENERATIONS, LOCK, LOG, MANIFEST, PREDICTIONS
+from harness.store.layout import CHECKPOINTS, DIALOGUES, ERROR, FITTED, GENERATIONS, LOCK, LOG, MANIFEST, PREDICTIONS
 from harness.store.predictions import encode_dialogues, encode_predictions, tabulate_dialogues
 from harness.store.run_log import RunLog
 from harness.store.run_store import encode_manifest, read_manifest
@@ -104,16 +107,19 @@ def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) ->
     def tell(progress: FitProgress) -> None:
         report(Progress("fit", progress.done, progress.total, progress.text))
 
-    predictor.use(Session(settings.calls, settings.data_dir, report=tell))
+    features = FeatureSource(run.dataset.splits.values(), split.name, settings.calls.download)
+    checkpoints = folder / CHECKPOINTS
+    predictor.use(Session(settings.calls, settings.data_dir, features=features, checkpoints=checkpoints, report=tell))
     facts = sha256_of(json.dumps(predictor.facts(), sort_keys=True).encode())  # a name may mean another model by now
     made_with = {"code": code_sha256(run.spec.build), "facts": facts, **provenance.versions()}
     log = RunLog(folder / LOG, run.config.config_id, made_with, datetime.now(UTC).isoformat(timespec="seconds"))
     try:
         if log.content.n_sessions == 1:  # nothing that an older code has learned may be taken up
-            shutil.rmtree(folder / FITTED, ignore_errors=True)
+            for name in (FITTED, CHECKPOINTS):
+                shutil.rmtree(folder / name, ignore_errors=True)
         _check_log(dialogues, log)
         todo = [d for d in dialogues if d.id not in log.content.predictions]
-        if todo:
+        if todo or _has_epochs(predictor):
             report(Progress("fit", 0, 0))
             _learn(predictor, run, folder, log)
         for batch in _chunks(todo, type(predictor)):
@@ -121,7 +127,7 @@ def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) ->
             for _ in _predict(predictor, batch, run, log):
                 report(Progress("predict", len(log.content.predictions), len(dialogues)))
         report(Progress("predict", len(dialogues), len(dialogues)))
-        _seal(run, folder, log, predictor.facts())
+        _seal(run, folder, log, {**predictor.facts(), **_oracle(predictor, run, dialogues)})
         return predictor.remark()
     finally:
         log.close()
@@ -206,6 +212,22 @@ def _predict(predictor: Predictor, batch: Sequence[Dialogue], run: PreparedRun, 
             answers.close()
 
 
+def _has_epochs(predictor: Predictor) -> bool:
+    return type(predictor).predict_epochs is not Predictor.predict_epochs
+
+
+def _oracle(predictor: Predictor, run: PreparedRun, dialogues: Sequence[Dialogue]) -> dict[str, Any]:
+    """Returns {"oracle": ...}: what choosing the epoch on the split to predict would have given; {} without epochs.
+
+    It is no result: it shows how much papers gain that choose so. The predictor gets no gold, here neither.
+    """
+    if not _has_epochs(predictor):
+        return {}
+    views = [view for d in dialogues for view in d.views(run.card.context, run.split.label_set)]
+    found = best_on_target(predictor.predict_epochs(views), run.split, run.dataset.card.metric)
+    return {} if found is None else {"oracle": found}
+
+
 def _seconds_since(begin: float) -> float:
     return round(time.perf_counter() - begin, 6)
 
@@ -262,7 +284,7 @@ def _remove_traces(folder: Path) -> None:
     """Removes what only an unfinished run needs."""
     for name in (LOG, ERROR):
         (folder / name).unlink(missing_ok=True)
-    for name in (FITTED, f"{FITTED}.tmp"):
+    for name in (FITTED, f"{FITTED}.tmp", CHECKPOINTS):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.cache_folder import cache_folder
-from harness.data.download import disk, settle
+from harness.data.writing import disk, settle
 from harness.errors import StoreError
 
 

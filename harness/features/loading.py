@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from harness.errors import ModelError
+from harness.errors import MissingDependencyError, ModelError
 
 
 @contextmanager
@@ -25,3 +25,25 @@ def load_quietly(what: str) -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def load_encoder(source: str, revision: str | None = None, download: bool = False) -> tuple[Any, Any]:
+    """Returns (tokenizer, encoder) of a folder or of a name at the hub: on the CPU, in float32, ready to encode.
+
+    Of a model with encoder and decoder it is the encoder.
+
+    Raises:
+        MissingDependencyError: transformers is not installed.
+        ModelError: there is no encoder, or it cannot be read.
+    """
+    try:
+        from transformers import AutoModel, AutoTokenizer
+    except ImportError as error:
+        raise MissingDependencyError.of("transformers", "models", "encoding texts") from error
+    origin: dict[str, Any] = {"local_files_only": not download, **({"revision": revision} if revision else {})}
+    with load_quietly(f"encoder {source!r}"):
+        tokenizer = AutoTokenizer.from_pretrained(source, **origin)
+        model: Any = AutoModel.from_pretrained(source, **origin)
+    if model.config.is_encoder_decoder:
+        model = model.get_encoder()
+    return tokenizer, model.float().eval()

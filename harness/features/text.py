@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import MissingDependencyError, ModelError
 from harness.features.cache import cached_array
-from harness.features.loading import load_quietly
-
-if TYPE_CHECKING:
-    import torch
+from harness.features.encoder import Tell, tell_nobody
+from harness.features.loading import load_encoder
 
 N_WORTH_KEEPING = 256
 """Different texts from which on vectors are kept on disk: about a second's work for two cores."""
@@ -70,46 +68,26 @@ class TextEncoder:
         different = list(dict.fromkeys(texts))
         rows = {text: i for i, text in enumerate(different)}
         if len(different) < N_WORTH_KEEPING:
-            vectors = self._encode(different)
+            vectors = self.encode_now(different)
         else:
             key = hashlib.sha256("\n".join([self.fingerprint, *map(repr, different)]).encode()).hexdigest()
-            vectors = cached_array(f"text-{key[:32]}", len(different), lambda: self._encode(different))
+            vectors = cached_array(f"text-{key[:32]}", len(different), lambda: self.encode_now(different))
         return vectors[[rows[text] for text in texts]]
 
-    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Encodes the longest texts first, so that a batch has little padding."""
+    def encode_now(self, texts: Sequence[str], tell: Tell = tell_nobody) -> NDArray[np.float32]:
+        """Returns a vector of each text, float32 (n_texts, width), and keeps nothing; raises as `encode`."""
         tokenizer, model = self._loaded
-        import torch
+        from harness.features.states import layer_states
 
-        vectors = np.empty((len(texts), model.config.hidden_size), dtype=np.float32)
-        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
-        with torch.inference_mode():
-            for start in range(0, len(order), self.batch_size):
-                batch = order[start : start + self.batch_size]
-                tokens = tokenizer(
-                    [texts[i] for i in batch],
-                    padding=True,
-                    truncation=True,
-                    max_length=self.n_tokens,
-                    return_tensors="pt",
-                )
-                states: torch.Tensor = model(**tokens).last_hidden_state
-                mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
-                mean = (states * mask).sum(dim=1) / mask.sum(dim=1)
-                vectors[batch] = torch.nn.functional.normalize(mean, dim=1).numpy()
-        return vectors
+        mean = layer_states(model, tokenizer, texts, "mean", 1, self.n_tokens, self.batch_size, tell)[:, 0]
+        length = np.linalg.norm(mean, axis=1, keepdims=True)
+        unit: NDArray[np.float32] = mean / np.maximum(length, 1e-12)
+        return unit
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
         """Tokenizer and model, on the CPU in float32."""
-        try:
-            from transformers import AutoModel, AutoTokenizer
-        except ImportError as error:
-            raise MissingDependencyError.of("transformers", "models", "encoding texts") from error
-        with load_quietly(f"encoder {str(self.folder)!r}"):
-            tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
-            model = AutoModel.from_pretrained(self.folder, local_files_only=True)
-        return tokenizer, model.float().eval()
+        return load_encoder(str(self.folder))
 
 
 def minilm_folder() -> Path:

@@ -16,10 +16,10 @@ from harness.evaluation.scoring import (
     load_system,
     resolve_metric,
 )
+from harness.features.weights import is_content_of
 from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PairComparison
 from harness.leaderboard.records import make_entry, make_header, make_pairs
 from harness.leaderboard.spec import BoardSpec, PredictorEntry
-from harness.llm.weights import is_content_of
 from harness.metrics import Metric
 from harness.predictors.build import readings
 from harness.schema.run import row_label

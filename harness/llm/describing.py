@@ -18,6 +18,7 @@ from typing import Literal
 
 from harness.data.clips import import_av, sample_frames
 from harness.errors import ConfigError, DataError
+from harness.features.weights import content_name, find_folder
 from harness.llm.answer import Answer
 from harness.llm.backend import ModelSettings, build_backend
 from harness.llm.calls import CallSettings
@@ -25,7 +26,6 @@ from harness.llm.client import Client
 from harness.llm.reading.parsing import is_refusal, without_reasoning
 from harness.llm.request import Decoding, Request, Response
 from harness.llm.server.address import parse_server
-from harness.llm.weights import content_name, find_folder
 from harness.prompting import Line, Prompt, load_template
 from harness.prompting.window import one_line
 

@@ -24,6 +24,8 @@ class PredictorCard:
     """Splits whose labels it learns from: () or ('train',). 'dev' means dev labels are training data too."""
     deterministic: bool = False
     """True if every seed gives the same predictions; it is then run once."""
+    features: tuple[str, ...] = ()
+    """Features that it reads, each as 'text: minilm, frozen': tuned ones have learned from the training labels."""
     source: str = ""
     """Paper or page that describes it."""
     summary: str = ""

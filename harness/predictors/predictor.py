@@ -43,6 +43,14 @@ class Predictor:
         """
         return [self.predict(dialogue) for dialogue in dialogues]
 
+    def predict_epochs(self, dialogues: Sequence[DialogueView]) -> Iterable[tuple[int, Sequence[Sequence[Prediction]]]]:
+        """Yields (epoch, predictions as of `predict_batch`) for the weights after each epoch that `fit` kept.
+
+        Epochs count from 1. It chooses nothing: the runner scores what is yielded, after the run has its predictions,
+        and stores the best as "oracle", apart and marked. Default: none.
+        """
+        return ()
+
     def save(self, folder: Path) -> None:
         """Writes what `fit` learned, so that an interrupted run need not fit again. No pickle. Default: nothing."""
 

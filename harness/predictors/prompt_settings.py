@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import ConfigError
+from harness.features.weights import content_name, find_folder
 from harness.llm import Decoding, ModelSettings, Request
 from harness.llm.backend import Dtype, Quantization
 from harness.llm.reading.choices import Normalisation
 from harness.llm.server.address import public_address
-from harness.llm.weights import content_name, find_folder
 from harness.prompting import Prompt
 from harness.prompting.label_names import LabelNames, Naming
 from harness.prompting.window import Speakers, Window

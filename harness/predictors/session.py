@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.llm.calls import CallSettings
+
+if TYPE_CHECKING:
+    from harness.features.source import FeatureSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,5 +39,9 @@ class Session:
     """Where corpora lie, for a predictor that learns from further ones."""
     trained: Path | None = None
     """Folder in which weights are kept that took long to train; None: in the user's cache folder."""
+    features: FeatureSource | None = None
+    """Features of the dataset at hand; None: of the splits that `fit` gets."""
+    checkpoints: Path | None = None
+    """Folder for what an interrupted `fit` goes on from, and for the weights of every epoch; None: nothing is kept."""
     report: Callable[[FitProgress], None] = ignore_progress
     """Told while a predictor learns."""

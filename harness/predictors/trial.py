@@ -12,6 +12,7 @@ from itertools import count, cycle
 from pathlib import Path
 
 from harness.data import load_dataset
+from harness.features import FeatureSource
 from harness.llm.calls import CallSettings
 from harness.predictors.answers import Answers
 from harness.predictors.build import build_predictor, resolve_params
@@ -55,6 +56,7 @@ class Trial:
         self._numbers = count()
         sample = load_dataset("sample")
         test = sample.split("test")
+        self._features = FeatureSource(sample.splits.values(), "test")
         self._train, self._dev = sample.split("train"), sample.split("dev")
         self._scripts = [(d.id, tuple(u.view() for u in d.utterances)) for d in test.dialogues[:N_DIALOGUES]]
         self.label_set = test.label_set
@@ -76,7 +78,8 @@ class Trial:
     def forget(self, predictor: Predictor) -> None:
         """Gives a predictor an empty store of responses, so that it has to answer anew, and nothing that is trained."""
         folder = self._folder / str(next(self._numbers))
-        predictor.use(Session(CallSettings(cache=folder / "responses.sqlite"), trained=folder / "trained"))
+        calls = CallSettings(cache=folder / "responses.sqlite")
+        predictor.use(Session(calls, trained=folder / "trained", features=self._features))
 
     def train(self, seed: int = SEED) -> Predictor:
         """Returns a new instance that has learned from the sample."""

@@ -83,7 +83,11 @@ class Registry(Generic[T]):
             UnknownNameError: no such name.
         """
         if name not in self._rows:
-            hint = f"type: erc-harness list {self.kind}s" if self.kind in ("predictor", "dataset", "metric") else ""
+            hint = (
+                f"type: erc-harness list {self.kind}s"
+                if self.kind in ("predictor", "dataset", "encoder", "metric")
+                else ""
+            )
             raise UnknownNameError.of(self.kind, name, self._rows, hint)
         row = self._rows[name]
         if row.value is None and row.error is None and row.target is not None:

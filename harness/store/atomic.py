@@ -1,8 +1,7 @@
-"""Writing files so that a reader sees the old content or the new one, and locking a folder against a second writer."""
+"""Writing files so that a reader sees the old content or the new one."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -51,45 +50,3 @@ def write_atomic(path: Path, content: bytes) -> None:
 def sha256_of(content: bytes) -> str:
     """Returns the SHA-256 of bytes, 64 hex digits."""
     return hashlib.sha256(content).hexdigest()
-
-
-@contextmanager
-def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
-    """Holds an exclusive lock on a file, which the system releases when the process ends, however it ends.
-
-    Args:
-        path: the file.
-        wait: whether to wait until another process lets go of it.
-
-    The file is removed on the way out; a waiter that then holds a removed file tries again with the new one.
-
-    Raises:
-        StoreError: another process holds it and nobody waits, or the folder cannot be written.
-    """
-    while True:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = path.open("w")
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror or error}; choose another --results-dir") from error
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                raise StoreError(
-                    f"another process is running {path.parent}; wait for it, or stop it and repeat"
-                ) from None
-            if not _is_same_file(path, handle.fileno()):
-                continue
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
-            return
-
-
-def _is_same_file(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False

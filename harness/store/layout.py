@@ -26,6 +26,8 @@ LOG = "run.log.jsonl"
 LOCK = "lock"
 FITTED = "fitted"
 """Folder with what an unsealed run has learned so far."""
+CHECKPOINTS = "checkpoints"
+"""Folder of what an interrupted training goes on from."""
 ERROR = "error.log"
 """Traceback of a failed attempt."""
 

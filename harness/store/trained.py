@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.cache_folder import cache_folder
-from harness.store.atomic import locked, sha256_of
+from harness.data.writing import locked
+from harness.store.atomic import sha256_of
 
 RECORD = "training_results.json"
 """What a training was and what came of it; by its name no part of what the weights are called by."""

@@ -10,9 +10,9 @@ import pytest
 
 from harness.evaluation.jobs import Settings, prepare
 from harness.evaluation.runner import execute_run
+from harness.features.weights import content_name
 from harness.leaderboard.spec import load_spec
 from harness.llm.local.tiny import build_tiny_llama, sample_texts
-from harness.llm.weights import content_name
 from harness.schema.run import Job
 from harness.store import Layout, RunStore, StoredRun
 from harness.store.run_store import read_manifest

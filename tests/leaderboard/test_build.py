@@ -16,9 +16,9 @@ from harness.errors import ConfigError, IncompatibleRunsError, UnknownNameError
 from harness.evaluation.jobs import Settings, prepare
 from harness.evaluation.runner import execute_run
 from harness.export import EXPORTERS, export_leaderboard
+from harness.features.weights import content_name
 from harness.leaderboard.build import board_progress, build_leaderboard, missing_runs
 from harness.leaderboard.spec import BoardSpec, PredictorEntry, load_spec
-from harness.llm.weights import content_name
 from harness.predictors import Predictor, PredictorCard, register_predictor
 from harness.schema import DialogueView, Prediction
 from harness.schema.run import Job

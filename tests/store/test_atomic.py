@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.data.writing import locked
 from harness.errors import StoreError
-from harness.store.atomic import locked, open_atomic, write_atomic
+from harness.store.atomic import open_atomic, write_atomic
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +46,7 @@ def test_a_file_that_is_not_finished_takes_no_place(tmp_path: Path, kind: type[B
 def test_a_second_process_is_refused_and_let_in_when_the_first_is_killed(tmp_path: Path) -> None:
     lock = tmp_path / "run" / "lock"
     code = (
-        "import sys, time; from pathlib import Path; from harness.store.atomic import locked\n"
+        "import sys, time; from pathlib import Path; from harness.data.writing import locked\n"
         "with locked(Path(sys.argv[1])):\n    print('in', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(lock)], stdout=subprocess.PIPE, text=True)

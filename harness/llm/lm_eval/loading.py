@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError, ModelError, UnknownNameError
+from harness.features.weights import content_name, find_commit, hub_access, one_line
 from harness.llm.backend import ModelSettings
 from harness.llm.calls import CallSettings
 from harness.llm.server.address import public_address
-from harness.llm.weights import content_name, find_commit, hub_access, one_line
 
 PACE = {
     *("batch_size", "ca_cert_path", "device", "max_batch_size", "max_retries", "num_concurrent"),

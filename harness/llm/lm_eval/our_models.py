@@ -83,9 +83,9 @@ def build_model_class() -> Any:
                 ModelError: the weights are not there or cannot be read.
                 MissingDependencyError: a package that the settings need is not installed.
             """
+            from harness.features.weights import locate
             from harness.llm.local.backend import TransformersBackend
             from harness.llm.local.loading import load_model, load_tokenizer
-            from harness.llm.weights import locate
 
             _check(dtype, quantization, passed_on)
             settings = ModelSettings(

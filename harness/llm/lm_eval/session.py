@@ -15,10 +15,10 @@ from threading import Lock
 from typing import Any, Literal
 
 from harness.errors import CallsStoppedError, HarnessError, ModelError
+from harness.features.weights import one_line
 from harness.llm.lm_eval.loading import quiet
 from harness.llm.lm_eval.record import Made, Record, key_of
 from harness.llm.lm_eval.texts import LmEvalTexts
-from harness.llm.weights import one_line
 
 Kind = Literal["loglikelihood", "generate_until"]
 """Names of lm-eval's own methods."""

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.errors import ModelError
+from harness.features.weights import one_line
 from harness.llm.lm_eval.loading import quiet
 from harness.llm.local.tokens import fold_system
-from harness.llm.weights import one_line
 from harness.prompting import Form, Message
 
 

@@ -11,12 +11,12 @@ from importlib.metadata import version
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from harness.features.weights import Located, locate
 from harness.llm.backend import Keep, ModelSettings, register_backend
 from harness.llm.calls import CallSettings
 from harness.llm.local.loading import check_settings, load_model, load_tokenizer
 from harness.llm.local.tokens import PromptTokens
 from harness.llm.request import Request, Response
-from harness.llm.weights import Located, locate
 from harness.prompting import Form, Prompt
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any
 
 from harness.errors import ConfigError, MissingDependencyError, ModelError
 from harness.features.loading import load_quietly
+from harness.features.weights import Located, hub_access
 from harness.llm.backend import ModelSettings
-from harness.llm.weights import Located, hub_access
 
 DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|balanced")
 

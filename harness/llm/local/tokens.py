@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.errors import ConfigError, ModelError
+from harness.features.weights import one_line
 from harness.llm.local.choice_tree import Candidates
-from harness.llm.weights import one_line
 from harness.prompting import Form, Message, Prompt
 
 

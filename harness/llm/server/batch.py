@@ -21,7 +21,6 @@ from harness.errors import CallsStoppedError
 from harness.llm.backend import Keep
 from harness.llm.cache.file import default_path
 from harness.llm.calls import CallSettings
-from harness.llm.redaction import redact
 from harness.llm.request import Request, Response
 from harness.llm.server.address import Server, known_secrets
 from harness.llm.server.answers import read_answer
@@ -29,6 +28,7 @@ from harness.llm.server.calls import model_error
 from harness.llm.server.dialect import Dialect
 from harness.llm.server.faults import classify, classify_status
 from harness.llm.server.ledger import Ledger
+from harness.redaction import redact
 
 if TYPE_CHECKING:
     from openai import OpenAI

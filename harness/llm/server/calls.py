@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import CallsStoppedError, ModelError
 from harness.llm.calls import CallSettings
-from harness.llm.redaction import redact
 from harness.llm.request import IMAGE_TOKENS, Finish, Request, Response, guess_tokens
 from harness.llm.server.address import OPENAI_HOST, key_name
 from harness.llm.server.answers import read_answer
 from harness.llm.server.dialect import Dialect
 from harness.llm.server.faults import Fault, classify
 from harness.llm.server.pace import Pace
+from harness.redaction import redact
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
-from harness.llm.redaction import redact
+from harness.redaction import redact
 
 Kind = Literal["transient", "overload", "item", "filter", "model", "stop"]
 """Try again; try again and slower; the item fails alone; it was filtered; no call can succeed; no call for now."""

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from harness.errors import ConfigError
+from harness.features.weights import content_name
 from harness.llm.local.tiny import build_tiny_llama, main
-from harness.llm.weights import content_name
 
 TEXTS = [f"Tom: I like it, number {i}." for i in range(50)]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ModelError
-from harness.llm.weights import content_name, is_content_of, locate
+from harness.features.weights import content_name, is_content_of, locate
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def test_a_single_file_has_a_name_too(folder: Path) -> None:
 
 
 def test_hashes_are_remembered_until_a_file_changes(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.llm.weights.SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr("harness.features.weights.SETTLED_SECONDS", -1.0)
     before = content_name(folder)
     memo = cache / "model_hashes.json"
     entries = json.loads(memo.read_text())
@@ -91,7 +91,7 @@ def test_a_broken_memo_is_no_obstacle(folder: Path, cache: Path, content: str) -
 
 
 def test_an_unwritable_cache_is_no_obstacle(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.llm.weights.SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr("harness.features.weights.SETTLED_SECONDS", -1.0)
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ERC_CACHE_DIR", str(tmp_path / "file"))
     assert content_name(folder).startswith("my-model-v2@")

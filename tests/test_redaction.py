@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.llm.redaction import redact
+from harness.redaction import redact
 
 
 def test_what_is_quoted_is_one_line_without_secrets() -> None:

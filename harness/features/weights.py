@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness.data.cache_folder import cache_folder
 from harness.errors import MissingDependencyError, ModelError
-from harness.llm.redaction import redact
+from harness.redaction import redact
 
 PATTERNS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.gguf", "*.json", "*.model", "*.txt", "*.tiktoken", "*.jinja")
 """Files of a folder that say what a model answers: weights, configuration, tokenizer, chat template."""

@@ -1,0 +1,1 @@
+"""Recurrent networks over the utterances of a dialogue."""

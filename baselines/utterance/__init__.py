@@ -1,0 +1,1 @@
+"""Systems that see one utterance and nothing around it."""

