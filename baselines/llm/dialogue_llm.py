@@ -1,4 +1,4 @@
-"""DialogueLLM: a language model fine-tuned on dialogues as instructions, and asked as it was trained.
+"""DialogueLLM: a language model fine-tuned on dialogues as instructions, then asked with the same instruction.
 
 Input of an utterance: instruction, the utterances before it, the utterance, and a description of its video if there is
 one; the model answers with the label. Only low-rank matrices beside the frozen weights are trained:
@@ -16,15 +16,14 @@ chosen by the likelihood of the labels, or written, never guessed; no prompt los
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from baselines.llm.adapters import check_adapter, summarise
 from baselines.llm.exemplified import ExemplifiedPredictor
 from baselines.llm.fine_tuning import TINY, FineTuning
 from harness.data import Split, load_dataset
 from harness.data.overlap import Overlap, drop_shared_dialogues, find_overlap
 from harness.errors import ConfigError
-from harness.features.weights import locate
 from harness.llm import ModelSettings
 from harness.llm.answer import Estimate
 from harness.llm.request import guess_tokens
@@ -37,9 +36,6 @@ from harness.store.trained import read_record
 
 if TYPE_CHECKING:
     from harness.llm.tables.models import NamedModel
-
-TOLD = ("base", "recipe_name", "selected_by", "data", "examples", "quantization", "precision", "versions")
-"""What manifests say of a training, besides how it went."""
 
 
 @register_predictor(
@@ -87,12 +83,17 @@ class DialogueLLM(ExemplifiedPredictor):
 
     code_modules: ClassVar[tuple[str, ...]] = (
         *ExemplifiedPredictor.code_modules,
+        "baselines.llm.adapters",
         "baselines.llm.fine_tuning",
         "baselines.llm.judging",
         "harness.prompting.instructions",
         "harness.llm.tuning.examples",
+        "harness.llm.tuning.packing",
         "harness.llm.tuning.rows",
         "harness.llm.tuning.settings",
+        "harness.llm.tuning.tiny_base",
+        "harness.llm.tuning.trainer",
+        "harness.llm.tuning.tune",
     )
 
     def __post_init__(self) -> None:
@@ -109,8 +110,8 @@ class DialogueLLM(ExemplifiedPredictor):
                 f"adapter {self.adapter!r} with base={TINY!r}: give the folder of the base it was trained over, as "
                 "its model card names it; it lies beside the adapter"
             )
-        if self.video is not None and not Path(self.video).expanduser().is_file():
-            raise ConfigError(f"video {self.video!r} is no file; make one: erc-harness data describe-video --help")
+        if self.window_tokens is not None:
+            raise ConfigError(f"window_tokens {self.window_tokens!r}: a tuned model takes lines; use -P window=")
         self._recipe = self._changed_recipe()
         self._session = Session()
         self._found_base = None if self.base == TINY else self.base
@@ -136,11 +137,14 @@ class DialogueLLM(ExemplifiedPredictor):
             ModelError: the base cannot be loaded, memory lacks, or the loss is not finite.
             MissingDependencyError: a package of the extra 'models' is not installed.
         """
-        self.take_exemplars(train)
+        splits = self._splits(train)
+        self.take_exemplars(splits[0])
         if self.adapter is not None:
-            self._weights, self._record = self.adapter, self._check_adapter(self.adapter, train)
+            names, download = self._names(train.label_set), self._session.calls.download
+            self._record = check_adapter(self.adapter, self.model_settings, names, train.dataset, download)
+            self._weights = self.adapter
         else:
-            tuning = self._tuning(train, dev)
+            tuning = self._tuning(splits, dev)
             if self.method != "none":
                 folder = tuning.weights().folder
                 self._weights, self._record = str(folder), read_record(folder)
@@ -155,7 +159,7 @@ class DialogueLLM(ExemplifiedPredictor):
         if self._is_ready:
             facts = super().facts() | facts
         if self._record is not None:
-            facts["training"] = _in_short(self._record)
+            facts["training"] = summarise(self._record)
         if self._overlap is not None:
             facts["overlap_with_test"] = {f"{c.min_words}+ words": round(c.share, 4) for c in self._overlap.counts}
         return facts
@@ -171,12 +175,16 @@ class DialogueLLM(ExemplifiedPredictor):
         return "; ".join(remark for remark in remarks if remark)
 
     def kept(self) -> dict[str, Any]:
-        """Returns the folder of the weights, and how good they are on dev."""
-        if self._record is None or self._weights is None:
-            return {"dev": None, "update": None, "weights": self._weights}
+        """Returns the folder of the weights, and the score by which they were chosen."""
+        if self._record is None:
+            return {"chosen by": None, "score": None, "update": None, "weights": self._weights}
         tuning = self._record["tuning"]
-        return {"dev": round(tuning["best_score"], 4), "update": f"{tuning['best_step']} of {tuning['n_steps']}",
-                "weights": self._weights}  # fmt: skip
+        return {
+            "chosen by": self._record["selected_by"],
+            "score": round(tuning["best_score"], 4),
+            "update": f"{tuning['best_step']} of {tuning['n_steps']}",
+            "weights": self._weights,
+        }
 
     @classmethod
     def refine_card(cls, card: PredictorCard, params: Mapping[str, Any]) -> PredictorCard:
@@ -220,7 +228,7 @@ class DialogueLLM(ExemplifiedPredictor):
         changed = {"epochs": self.epochs, "rank": self.rank}
         return load_recipe(self.recipe).model_copy(update={k: v for k, v in changed.items() if v is not None})
 
-    def _tuning(self, train: Split, dev: Split) -> FineTuning:
+    def _tuning(self, splits: Sequence[Split], dev: Split) -> FineTuning:
         named = self.identify({"recipe": self.recipe, "video": self.video})
         return FineTuning(
             predictor="dialogue-llm",
@@ -231,10 +239,10 @@ class DialogueLLM(ExemplifiedPredictor):
             template=self._template,
             form=self._form,
             window=self.shown,
-            splits=self._splits(train),
+            splits=splits,
             dev=dev,
             names=lambda split: self._names(split.label_set),
-            videos=lambda split: self._videos_of(split) if split.dataset == train.dataset else {},
+            videos=lambda split: self._videos_of(split) if split.dataset == dev.dataset else {},
             video_name=named["video"] and f"{named['video']}{', masked' if self.mask_emotion_words else ''}",
             seed=self.seed,
             session=self._session,
@@ -257,6 +265,11 @@ class DialogueLLM(ExemplifiedPredictor):
                 "name each once, and leave out the dataset itself"
             )
         own = load_dataset(train.dataset, self._session.data_dir)
+        if own.split("train").fingerprint != train.fingerprint:
+            raise ConfigError(
+                f"train_on and decontaminate look for {train.dataset!r} by its name, and find other data: put its "
+                "folder into the data directory under that name"
+            )
         others = [load_dataset(name, self._session.data_dir) for name in self.train_on]
         splits = [train, *(other.split("train") for other in others)]
         if self.decontaminate:
@@ -264,37 +277,3 @@ class DialogueLLM(ExemplifiedPredictor):
             splits = [drop_shared_dialogues(split, kept_back) for split in splits]
         self._overlap = find_overlap([own.split("test")], splits)
         return splits
-
-    def _check_adapter(self, adapter: str, train: Split) -> Mapping[str, Any] | None:
-        """Returns the record beside an adapter, if there is one.
-
-        Raises:
-            ConfigError: it was made for another base, or for other labels.
-            ModelError: there is none.
-        """
-        found = locate(adapter, download=self._session.calls.download, marker="adapter_config.json")
-        record = read_record(Path(found.source)) if found.commit is None else None
-        if record is None or not record.keys() >= {*TOLD, "tuning", "labels"}:  # somebody else's, by the same name
-            return None
-        base = locate(self.model_settings.model, self.model_settings.revision, download=self._session.calls.download)
-        if record["base"] != {"model": base.name, "revision": base.commit}:
-            raise ConfigError(
-                f"adapter {adapter!r} was trained over {record['base']['model']!r}, and the base is {base.name!r}; "
-                "give that base: -P base=..."
-            )
-        shown = set(self._names(train.label_set).shown)
-        known = {name: labels for name, labels in record["labels"].items() if set(labels) == shown}
-        if not known:
-            answers = "; ".join(f"{name}: {', '.join(labels)}" for name, labels in record["labels"].items())
-            raise ConfigError(
-                f"adapter {adapter!r} answers with the labels of {answers}; {train.dataset!r} asks for "
-                f"{', '.join(sorted(shown))}: give an adapter for these, or -P label_names="
-            )
-        return record
-
-
-def _in_short(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what the manifest says of a training: all but the loss of every update."""
-    tuning = dict(record["tuning"])
-    tuning["dev"] = [row for row in tuning.pop("history") if "eval_score" in row]
-    return {key: record[key] for key in TOLD} | {"tuning": tuning}

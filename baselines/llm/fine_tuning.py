@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from baselines.llm.judging import hold_out, judge_by_f1, judge_by_loss
 from harness.data import Split
-from harness.errors import MissingDependencyError
-from harness.features.weights import Located, locate
+from harness.errors import ConfigError, MissingDependencyError
+from harness.features.weights import Located, content_name, locate
 from harness.llm import ModelSettings
+from harness.llm.backend import Dtype, Quantization
 from harness.llm.tables.recipes import Recipe
 from harness.predictors.session import FitProgress, Session
 from harness.prompting import Form, LabelNames, Template, Window
@@ -98,8 +99,7 @@ class FineTuning:
         return {
             "method": METHOD,
             "base": base,
-            "quantization": self.base.quantization,
-            "dtype": self.base.dtype,
+            "precision": self._precision(),
             "trained": self.method,
             "recipe": self.recipe.model_dump(mode="json"),
             "template": self.template.sha256,
@@ -118,7 +118,8 @@ class FineTuning:
 
     def _located(self) -> Located:
         if self.is_tiny:
-            return Located(str(self.base_place().folder), None, self._tiny_place().folder.name)
+            folder = self.base_place().folder
+            return Located(str(folder), None, content_name(folder))
         return locate(self.base.model, self.base.revision, download=self.session.calls.download)
 
     def _identity(self, base: Located) -> dict[str, str | None]:
@@ -246,25 +247,42 @@ class FineTuning:
 
     @property
     def _device(self) -> str:
+        """Type of the device to train on.
+
+        Raises:
+            ConfigError: one GPU of several is named, which is the business of who starts the process.
+        """
         import torch
 
+        if self.base.device not in ("auto", "cpu", "cuda"):
+            raise ConfigError(
+                f"device {self.base.device!r}: training takes 'auto' or 'cpu'; choose a GPU by CUDA_VISIBLE_DEVICES, "
+                "and several by: accelerate launch -m harness tune ..."
+            )
         return "cuda" if self.base.device != "cpu" and torch.cuda.is_available() else "cpu"
 
+    def _precision(self) -> tuple[Dtype, Quantization]:
+        """Returns precision and quantization of the base: as the recipe says on a GPU with LoRA, fp32 elsewhere."""
+        if self._device == "cpu" or self.method == "full":
+            return "fp32", "none"
+        asked = self.base.quantization
+        return self.recipe.precision, asked if asked != "none" else self.recipe.quantization
+
     def _loading(self, base: Located) -> ModelSettings:
-        """Returns how the base is loaded for training: as the recipe says on a GPU, in fp32 elsewhere."""
+        """Returns how the base is loaded for training.
+
+        Raises:
+            ConfigError: as `_device`; or a quantized base in processes that hold a part of it each.
+        """
         from harness.llm.tuning.processes import n_processes
 
-        on_gpu = self._device == "cuda"
-        asked = self.base.quantization if self.base.quantization != "none" else self.recipe.quantization
+        dtype, quantization = self._precision()
         sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
-        alone = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if n_processes() > 1 else "cuda"
-        return replace(
-            self.base,
-            model=base.source,
-            dtype=self.recipe.precision if on_gpu and self.method == "lora" else "fp32",
-            quantization=asked if on_gpu and self.method == "lora" else "none",
-            device=alone if on_gpu and not sharded else "cpu",
-        )
+        if sharded and quantization != "none":
+            raise ConfigError(f'FSDP with a base in {quantization}: give a recipe with quantization = "none"')
+        own = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if n_processes() > 1 else "cuda"
+        device = own if self._device == "cuda" and not sharded else "cpu"
+        return replace(self.base, model=base.source, dtype=dtype, quantization=quantization, device=device)
 
     def _tell(self, metric: str) -> Callable[[Any], None]:
         from harness.llm.tuning.tune import describe

@@ -186,7 +186,7 @@ def recipes(as_json: Json = False) -> None:
 
 @app.command()
 def trainings(as_json: Json = False) -> None:
-    """Weights that were trained here and are kept, with their score on dev."""
+    """Weights that were trained here and are kept, with the score by which they were chosen."""
     from harness.store.trained import TrainedStore
 
     rows = [
@@ -195,7 +195,8 @@ def trainings(as_json: Json = False) -> None:
             "base": record["base"]["model"],
             "recipe": record["recipe_name"],
             "seed": record["seed"],
-            "dev": round(record["tuning"]["best_score"], 4),
+            "chosen_by": record["selected_by"],
+            "score": round(record["tuning"]["best_score"], 4),
             "path": str(folder),
         }
         for folder, record in TrainedStore.at(None).records().items()

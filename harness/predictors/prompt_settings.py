@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 PATHS = ("model", "base", "adapter", "template", "recipe", "video", "encoder")
 """Parameters that may name a file or folder; runs are named by what it holds."""
 
+MADE_HERE = {"base": ("tiny",)}
+"""Values that name no file, whatever the working folder holds."""
+
+SUFFIXES = {"template": ".j2", "recipe": ".toml"}
+"""How files end where another value is the name of what comes with the package."""
+
 LOCAL = "transformers"
 """The back end that gives the same answer every time; servers promise nothing."""
 
@@ -215,6 +221,8 @@ def _name_of(key: str, value: str) -> str:
     known = find_known(value) if key in ("model", "base") else None
     if known is not None:
         return f"{known.name}@{known.revision[:8]}"
+    if value in MADE_HERE.get(key, ()) or (key in SUFFIXES and not value.endswith(SUFFIXES[key])):
+        return value
     folder = find_folder(value) if key in ("model", "base", "adapter") else None
     if folder is not None:
         return content_name(folder)

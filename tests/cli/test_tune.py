@@ -200,7 +200,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(place: MakePlace) -> None:
     (half / "trainer_state.json").unlink(missing_ok=True)
     (again,) = killed.finish("tune")["trainings"]
     assert killed.weights == undisturbed.weights and n_kills == 3
-    assert {key: again[key] for key in ("dev", "update")} == {key: row[key] for key in ("dev", "update")}
+    assert {key: again[key] for key in ("score", "update")} == {key: row[key] for key in ("score", "update")}
     assert [path.name for path in killed.folder.glob("cache/trained/*")] == [Path(again["weights"]).name]
 
 
@@ -262,7 +262,7 @@ def test_it_trains_each_seed_and_says_where(cli: Any, small_llama: Path, recipe_
     rows = done.json["trainings"]
     assert done.code == 0 and [row["seed"] for row in rows] == [0, 1]
     assert {Path(row["weights"]) for row in rows} == set(cached.iterdir())
-    assert all(row["predictor"] == "dialogue-llm" and 0 <= row["dev"] <= 1 for row in rows)
+    assert all(row["predictor"] == "dialogue-llm" and 0 <= row["score"] <= 1 for row in rows)
     assert not list(cached.parents[1].glob("results/runs"))
     listed = cli("list", "trainings", "--json").json["trainings"]
     assert {row["path"] for row in listed} == {row["weights"] for row in rows}

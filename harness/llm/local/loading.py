@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from importlib.util import find_spec
 from typing import Any
 
@@ -92,7 +93,12 @@ def load_model(model: ModelSettings, base: Located, adapter: Located | None, dow
 def _add_adapter(loaded: Any, model: ModelSettings, adapter: Located, download: bool) -> Any:
     from peft import PeftModel
 
-    with load_quietly(f"adapter {model.adapter!r}"), hub_access(download):  # peft has no setting for it
+    with (
+        load_quietly(f"adapter {model.adapter!r}"),
+        hub_access(download),  # peft has no setting for it
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("error", message=".*missing adapter keys")  # half an adapter, or one for another base
         adapted = PeftModel.from_pretrained(loaded, adapter.source, revision=adapter.commit)
     return adapted.merge_and_unload() if model.quantization == "none" else adapted
 

@@ -33,12 +33,22 @@ def usual_memory(model: Any, device: str) -> Memory:
     return Memory(ROW_TOKENS[device], bool(getattr(model, "is_loaded_in_4bit", False)))
 
 
-def advise(recipe: Recipe, method: str) -> str:
-    """Returns the message for who has too little memory whatever is tried: what was tried, and what would fit."""
+def advise(recipe: Recipe, method: str, tried: Memory | None) -> str:
+    """Returns the message for who has too little memory: what was tried, and what would fit.
+
+    Args:
+        recipe: of the training.
+        method: 'lora' or 'full'.
+        tried: what was tried last; None: the base alone did not fit.
+    """
     less = ["-P method=lora"] if method == "full" else []
     less += ["-P quantization=4bit (on a GPU)"] if recipe.quantization != "4bit" else []
-    less += ["a smaller -P base=", "a smaller -P window= or max_tokens in a recipe of your own"]
+    less.append("a smaller -P base=")
+    if tried is None:
+        return f"out of memory with the base alone; what takes less: {', '.join(less)}"
+    less.append("a smaller -P window= or max_tokens in a recipe of your own")
+    twice = " and gradient checkpointing" if tried.gradient_checkpointing else ""
     return (
-        f"out of memory, down to rows of {FEWEST_ROW_TOKENS} tokens with gradient checkpointing; what takes less: "
-        f"{', '.join(less)}; batch_size does not matter: its {recipe.batch_size} examples are computed row by row"
+        f"out of memory, at last with rows of {tried.row_tokens} tokens{twice}; what takes less: {', '.join(less)}; "
+        f"batch_size does not matter: its {recipe.batch_size} examples are computed row by row"
     )

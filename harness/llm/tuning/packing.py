@@ -13,7 +13,10 @@ from harness.llm.local.row_pass import accepts, log_likelihoods, row_inputs, tel
 from harness.llm.local.scoring import tree_reach
 
 N_TRIED = 4
-"""Examples in the row that is tried out."""
+"""Different examples in the row that is tried out."""
+
+N_LOOKED_AT = 64
+"""Examples of which these are the first."""
 
 
 @torch.no_grad()
@@ -29,21 +32,12 @@ def packs(model: Any, examples: Sequence[Candidates]) -> bool:
         return False
     was_training = model.training
     model.eval()
-    several = list(islice(_different(examples), N_TRIED))
+    several = list(dict.fromkeys(islice(examples, N_LOOKED_AT)))[:N_TRIED]
     together = _likelihoods(model, several)
     alone = torch.cat([_likelihoods(model, [one]) for one in several])
     model.train(was_training)
     tolerance = max(1e-3, 32 * torch.finfo(model.dtype).eps)  # nats: rounding, not another mask
     return bool((together - alone).abs().max() <= tolerance)
-
-
-def _different(examples: Sequence[Candidates]) -> Any:
-    """Yields examples of which no two have the same prompt."""
-    seen = set()
-    for one in examples:
-        if one.context not in seen:
-            seen.add(one.context)
-            yield one
 
 
 def _likelihoods(model: Any, examples: Sequence[Candidates]) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainingArguments
 
 from harness.errors import ConfigError
@@ -62,7 +63,14 @@ def trainer_settings(
         on_gpu: whether a GPU computes, in the precision of the recipe.
         memory: what fits.
         judged: whether there is something to choose the checkpoint by; without, none is written.
+
+    Raises:
+        ConfigError: the GPU does not compute in the precision of the recipe.
     """
+    if on_gpu and recipe.precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise ConfigError(
+            'this GPU does not compute in bf16; give a recipe of your own with precision = "fp16": -P recipe=FILE.toml'
+        )
     options: dict[str, Any] = {"eval_strategy": "no", "save_strategy": "no"}
     if judged:
         options = {"load_best_model_at_end": True, "metric_for_best_model": "eval_score", "greater_is_better": True,
@@ -74,7 +82,7 @@ def trainer_settings(
     if recipe.schedule == "cosine":
         options |= {"lr_scheduler_type": "cosine_with_min_lr",
                     "lr_scheduler_kwargs": {"min_lr_rate": recipe.final_learning_rate}}  # fmt: skip
-    return TrainingArguments(
+    settings = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=1,  # a row
         num_train_epochs=recipe.epochs,
@@ -99,3 +107,5 @@ def trainer_settings(
         seed=seed,
         **options,
     )
+    settings._n_gpu = min(settings.n_gpu, 1)  # a process trains on one GPU; more of them have processes of their own
+    return settings

@@ -1,13 +1,10 @@
-"""The training loop: transformers' Trainer over rows, judged on dev as the model will be asked.
+"""The training loop: transformers' Trainer over rows, judged by the likeliest label or the loss.
 
 Owns the loss of a row, the look at dev, and what is told of both. Loads no model and knows no recipe.
 """
 
 from __future__ import annotations
 
-import math
-import resource
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,9 +13,8 @@ from typing import Any, cast
 import torch
 from accelerate.utils import gather_object
 from torch.utils.data import SequentialSampler
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainingArguments
 
-from harness.errors import ModelError
 from harness.llm.local.choice_tree import Candidates, pack_rows
 from harness.llm.local.row_pass import Scores, accepts, add_up, log_likelihoods
 from harness.llm.tuning.rows import LoadedRow, RowPlan, collate_row
@@ -35,7 +31,7 @@ class DevSet:
     """Questions with all labels, or held-out examples with their answer."""
     judge: Judge
     metric: str
-    """Name of the score, such as 'weighted_f1' or 'negative_loss'."""
+    """Name of the score, such as 'dev weighted F1' or 'minus the held-out loss'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +100,10 @@ class RowTrainer(Trainer):
             logits = model(**read, use_cache=False).logits[0, keep]
         return log_likelihoods(logits, inputs["which"], inputs["targets"])
 
+    def get_trained(self) -> list[torch.nn.Parameter]:
+        """Returns the parameters that learn."""
+        return [p for p in cast("torch.nn.Module", self.model).parameters() if p.requires_grad]
+
     def evaluate(self, *ignored: Any, **also_ignored: Any) -> dict[str, float]:
         """Judges the model on dev; returns {"eval_score": ..., "epoch": ...}."""
         metrics: dict[str, float] = {}
@@ -136,66 +136,3 @@ class RowTrainer(Trainer):
 def _unwrapped(model: Any) -> Any:
     """Returns the causal language model inside an adapter of peft, or the model itself."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
-class Watch(TrainerCallback):
-    """Tells how training goes, and stops it before an update that is not finite.
-
-    Args:
-        tell: told after every logging step and look at dev, in the first process only.
-    """
-
-    def __init__(self, tell: Callable[[TrainingState], None]) -> None:
-        self._tell = tell
-        self.trainer: RowTrainer | None = None
-        self._loss: float | None = None
-        self._score: float | None = None
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
-        """Begins to measure."""
-        self._begin, self._begin_step = time.perf_counter(), state.global_step
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
-
-    def on_pre_optimizer_step(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
-    ) -> None:
-        """Looks at the losses of an update before it is made."""
-        assert self.trainer is not None
-        total = self.trainer.accelerator.reduce(torch.stack(self.trainer.losses).sum()).item()  # all stop, or none
-        self.trainer.losses.clear()
-        if not math.isfinite(total):
-            best = state.best_model_checkpoint
-            kept = f"the best checkpoint so far is kept: -P adapter={best}" if best else "nothing was worth keeping yet"
-            raise ModelError(
-                f"the loss is {total} at update {state.global_step + 1}: training stops before it; {kept}; give a "
-                'recipe of your own with a lower learning_rate, or precision = "bf16": -P recipe=FILE.toml'
-            )
-
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **more: Any
-    ) -> None:
-        """Takes what is logged, and tells."""
-        assert self.trainer is not None
-        self._loss = (logs or {}).get("loss", self._loss)
-        self._score = (logs or {}).get("eval_score", self._score)
-        seconds = time.perf_counter() - self._begin
-        done = state.global_step - self._begin_step
-        left = (state.max_steps - state.global_step) * seconds / done if done else None
-        speed = self.trainer.n_tokens * args.world_size / seconds if done else None
-        if state.is_world_process_zero:
-            self._tell(
-                TrainingState(
-                    state.global_step, state.max_steps, float(state.epoch or 0.0), self._loss, self._score, speed,
-                    peak_memory(), left,
-                )
-            )  # fmt: skip
-
-
-def peak_memory() -> int:
-    """Returns the highest memory so far in bytes: of the GPU if there is one, else of this process."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

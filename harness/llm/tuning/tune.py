@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from transformers import EarlyStoppingCallback, PrinterCallback
+from transformers import PrinterCallback
 
 from harness.errors import ModelError
 from harness.llm.local.choice_tree import Candidates
@@ -28,7 +28,8 @@ from harness.llm.tuning.packing import packs
 from harness.llm.tuning.quiet import quietly
 from harness.llm.tuning.rows import RowPlan
 from harness.llm.tuning.settings import add_lora, trainer_settings
-from harness.llm.tuning.trainer import DevSet, RowTrainer, TrainingState, Watch, peak_memory
+from harness.llm.tuning.trainer import DevSet, RowTrainer, TrainingState
+from harness.llm.tuning.watching import Patience, Watch, peak_memory
 
 Method = Literal["lora", "full"]
 """Low-rank matrices beside frozen weights, or all weights."""
@@ -98,24 +99,27 @@ def fine_tune(task: Task, tell: Callable[[TrainingState], None], save: Save, mem
         ModelError: the loss is not finite, or memory lacks whatever is tried.
     """
     first: Memory | None = memory
+    done: Tuning | None = None
     while True:
         with _own_randomness(task.seed), _threads(task.n_threads):
             model = _load(task)
             first = first or usual_memory(model, task.device)
-            memory = memory or first
+            tried = memory or first
             try:
-                return _train(task, model, tell, save, memory)
+                done = _train(task, model, tell, save, tried)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 alone = not torch.distributed.is_initialized()  # else the others wait for this process
-                memory = memory.smaller(first) if alone else None
+                memory = tried.smaller(first) if alone else None
                 if memory is None:
-                    raise ModelError(advise(task.recipe, task.method)) from error
+                    raise ModelError(advise(task.recipe, task.method, tried)) from error
         del model
-        gc.collect()
+        gc.collect()  # the trainer holds itself, and the model, in cycles: whatever is loaded next needs their room
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        if done is not None:
+            return done
 
 
 def _load(task: Task) -> Any:
@@ -124,7 +128,7 @@ def _load(task: Task) -> Any:
         return task.load()
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error.__cause__ or error):
-            raise ModelError(advise(task.recipe, task.method)) from error
+            raise ModelError(advise(task.recipe, task.method, None)) from error
         raise
 
 
@@ -139,7 +143,7 @@ def _train(task: Task, model: Any, tell: Callable[[TrainingState], None], save: 
     args.gradient_accumulation_steps = plan.n_rows // args.world_size
     args.warmup_steps = min(recipe.warmup_steps, plan.n_updates * recipe.epochs // 10)
     watch = Watch(tell)
-    callbacks = [watch, *([EarlyStoppingCallback(recipe.patience)] if recipe.patience and task.dev else [])]
+    callbacks = [watch, *([Patience(recipe.patience)] if recipe.patience and task.dev else [])]
     with quietly():
         trainer = RowTrainer(model, args, plan, task.dev, callbacks=callbacks)
         trainer.remove_callback(PrinterCallback)

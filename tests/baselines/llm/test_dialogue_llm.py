@@ -227,7 +227,7 @@ def test_the_name_of_a_training_holds_all_it_depends_on(home: Home, write: Mappi
         shutil.copytree(home.base, other)
 
     def name(**params: Any) -> str:
-        tuning = home.build(**params)._tuning(corpus.split("train"), corpus.split("dev"))
+        tuning = home.build(**params)._tuning([corpus.split("train")], corpus.split("dev"))
         return str(tuning._place().folder.name)
 
     own = write["recipe"](home.folder / "recipes" / "slower.toml", epochs=1, batch_size=16, learning_rate=1e-3)
@@ -248,7 +248,7 @@ def test_a_base_made_on_the_spot_depends_on_what_it_reads(home: Home) -> None:
     corpus = load_dataset("toy", home.data)
 
     def name(**params: Any) -> str:
-        tuning = home.build(base="tiny", **params)._tuning(corpus.split("train"), corpus.split("dev"))
+        tuning = home.build(base="tiny", **params)._tuning([corpus.split("train")], corpus.split("dev"))
         return str(tuning._tiny_place().folder.name)
 
     assert len({name(), name(window=3), name(template="zero-shot/v1")}) == 3
