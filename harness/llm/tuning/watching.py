@@ -46,13 +46,13 @@ class Watch(TrainerCallback):
         assert self.trainer is not None
         total = self.trainer.accelerator.reduce(torch.stack(self.trainer.losses).sum()).item()  # all stop, or none
         self.trainer.losses.clear()
-        what = "loss" if not math.isfinite(total) else ""
+        what = "" if math.isfinite(total) else f"loss is {total}"
         if not what and self.trainer.accelerator.scaler is None:
             norms = [p.grad.norm() for p in self.trainer.get_trained() if p.grad is not None]
-            what = "" if torch.stack(norms).isfinite().all() else "gradient"
+            what = "" if torch.stack(norms).isfinite().all() else "gradient is not finite"
         if what:
             raise ModelError(
-                f"the {what} is not finite at update {state.global_step + 1}: training stops before it; "
+                f"the {what} at update {state.global_step + 1}: training stops before it; "
                 f"{_kept(state, args)}; give a recipe of your own with a lower learning_rate, or "
                 'precision = "bf16": -P recipe=FILE.toml'
             )
