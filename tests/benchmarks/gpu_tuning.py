@@ -219,7 +219,7 @@ def measure_ours(
     with tempfile.TemporaryDirectory() as folder, patch("harness.llm.tuning.tune.packs", try_packing):
         task = Task(load, bench.device, examples, None, once, "lora", Path(folder), 0)
         done = fine_tune(
-            task, lambda state: times.setdefault(state.step, time.perf_counter()), lambda model: None, memory
+            task, lambda state: times.setdefault(state.step, time.perf_counter()), lambda *model: None, memory
         )
     speed = Speed(
         recipe.batch_size * bench.n_updates / (times[done.n_steps] - times[N_WARM]),
