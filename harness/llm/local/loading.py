@@ -98,9 +98,10 @@ def _add_adapter(loaded: Any, model: ModelSettings, adapter: Located, download: 
         hub_access(download),  # peft has no setting for it
         warnings.catch_warnings(),
     ):
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an old name
         warnings.filterwarnings("error", message=".*missing adapter keys")  # half an adapter, or one for another base
-        adapted = PeftModel.from_pretrained(loaded, adapter.source, revision=adapter.commit)
-    return adapted.merge_and_unload() if model.quantization == "none" else adapted
+        adapted: Any = PeftModel.from_pretrained(loaded, adapter.source, revision=adapter.commit)
+        return adapted.merge_and_unload() if model.quantization == "none" else adapted
 
 
 def _origin(model: ModelSettings, base: Located, download: bool) -> dict[str, Any]:
