@@ -73,6 +73,8 @@ class Trained:
     """By update, nats per learned token."""
     times: list[float]
     """After each update, seconds on some clock."""
+    seconds: float
+    """Of the updates."""
     n_tokens: int
     """Computed, padding included."""
     n_cut: int
@@ -148,6 +150,6 @@ def train_released(
     with quietly():
         trainer = Trainer(get_peft_model(model, config), args, batches, texts, callbacks=[clock])
         trainer.remove_callback(PrinterCallback)
-        trainer.train()
+        done = trainer.train()
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
-    return Trained(losses, clock.times, batches.n_tokens, texts.n_cut)
+    return Trained(losses, clock.times, round(done.metrics["train_runtime"], 1), batches.n_tokens, texts.n_cut)
