@@ -29,7 +29,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check harness baselines prompts tests
 	$(BIN)/ruff format --check harness baselines prompts tests
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2  # two processes of one thread each: more threads than cores wait
 
 # What needs a GPU is skipped without one, and can be measured alone: PYTHONPATH=. python tests/benchmarks/gpu_tuning.py
 bench: $(VENV)/.installed-bench
