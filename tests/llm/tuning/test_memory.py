@@ -34,7 +34,10 @@ def test_four_bits_are_for_who_is_short_of_memory() -> None:
 
 
 def test_only_what_would_help_is_advised(recipe: Any) -> None:
-    least = advise(recipe(quantization="4bit"), "lora")
-    assert "quantization" not in least and "method=lora" not in least and "-P base=" in least
-    most = advise(recipe(batch_size=128), "full")
-    assert "-P method=lora" in most and "-P quantization=4bit" in most and "its 128 examples" in most
+    least = advise(recipe(quantization="4bit"), "lora", Memory(256, True))
+    assert "method=lora" not in least and "quantization=4bit" not in least and "256 tokens and gradient" in least
+    most = advise(recipe(batch_size=128), "full", Memory(512, False))
+    assert "method=lora" in most and "quantization=4bit" in most and "its 128 examples" in most
+    assert "512 tokens;" in most
+    alone = advise(recipe(), "lora", None)  # rows and windows do not matter where the base does not fit
+    assert "with the base alone" in alone and "-P window=" not in alone
