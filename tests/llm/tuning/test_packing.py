@@ -12,6 +12,7 @@ import torch
 import transformers
 from peft import LoraConfig, get_peft_model
 
+from harness.llm.tuning.examples import whole_texts
 from harness.llm.tuning.memory import Memory
 from harness.llm.tuning.packing import packs
 from harness.llm.tuning.rows import RowPlan
@@ -73,11 +74,12 @@ MODELS: dict[str, tuple[Callable[[], Any], bool]] = {
 }
 
 
+@pytest.mark.parametrize("learned", [list, whole_texts], ids=["answers", "whole texts"])
 @pytest.mark.parametrize("name", MODELS)
-def test_it_is_known_whether_a_model_packs(name: str, draw: Any, draw_weights: Any) -> None:
+def test_it_is_known_whether_a_model_packs(name: str, learned: Any, draw: Any, draw_weights: Any) -> None:
     make, expected = MODELS[name]
     model = draw_weights(make()).train()
-    assert packs(model, draw(12)) is expected
+    assert packs(model, learned(draw(12))) is expected
     assert model.training
 
 

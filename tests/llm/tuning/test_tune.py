@@ -16,12 +16,13 @@ import pytest
 import torch
 import transformers
 from peft import PeftModel
+from transformers import TrainingArguments
 
 from harness.errors import ConfigError, ModelError
 from harness.llm.local.choice_tree import Candidates
 from harness.llm.local.scoring import ChoiceScorer
 from harness.llm.tuning.memory import Memory
-from harness.llm.tuning.settings import add_lora
+from harness.llm.tuning.settings import add_lora, trainer_settings
 from harness.llm.tuning.trainer import DevSet, TrainingState
 from harness.llm.tuning.tune import Task, Tuning, describe, fine_tune, last_checkpoint
 
@@ -350,6 +351,26 @@ def test_a_loss_that_is_not_finite_from_the_start_keeps_nothing(train: Train, lo
     with pytest.raises(ModelError, match=r"at update 1: .*nothing was worth keeping"):
         train(load=broken)
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_update(train: Train, load: Any, outcome: Outcome) -> None:
+    def broken() -> Any:  # the loss is sound; only what flows back through the norm is not
+        model = load()
+        model.model.norm.register_full_backward_hook(lambda _, given, out: tuple(g * math.nan for g in given))
+        return model
+
+    with pytest.raises(ModelError, match="the gradient is not finite at update 1"):
+        train(load=broken)
+    assert not outcome.models
+
+
+def test_a_process_trains_on_one_gpu_of_several(tmp_path: Path, recipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def see_two(settings: TrainingArguments) -> torch.device:
+        settings._n_gpu = 2
+        return torch.device("cpu")
+
+    monkeypatch.setattr(TrainingArguments, "_setup_devices", property(see_two))
+    assert trainer_settings(recipe(), tmp_path, 0, False, Memory(128, False), False).n_gpu == 1
 
 
 # Going on
