@@ -10,6 +10,7 @@ Never below `results/`: weights are large, and may have learned texts by heart t
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -61,6 +62,9 @@ class TrainedPlace:
         whole.mkdir(parents=True)
         write(whole)
         (whole / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        for path in (path for path in whole.rglob("*") if path.is_file()):
+            with path.open("rb+") as file:  # the bytes before the name: a place is filled whole, or not
+                os.fsync(file.fileno())
         shutil.rmtree(self.folder, ignore_errors=True)
         whole.rename(self.folder)
 

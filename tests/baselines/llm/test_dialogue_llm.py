@@ -259,6 +259,19 @@ def test_a_base_made_on_the_spot_depends_on_its_corpus_alone(home: Home, write: 
     assert tuning._tiny_place().folder.name != name()
 
 
+def test_weights_over_the_base_made_on_the_spot_can_be_asked_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.llm.tuning import tiny_base
+
+    monkeypatch.setattr(tiny_base, "MOST_EPOCHS", 1)
+    predictor = home.fit(base="tiny")
+    n = home.n_trainings
+    adapter, base = predictor.kept()["weights"], predictor.model_settings.model
+    again, table = home.done(adapter=adapter, base=base)
+    first, other = home.done(base="tiny")
+    assert home.n_trainings == n and labels_and_scores(table) == labels_and_scores(other)
+    assert again["predictor"]["facts"]["training"] == first["predictor"]["facts"]["training"]
+
+
 # What it refuses
 
 
