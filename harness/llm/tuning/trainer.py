@@ -1,6 +1,7 @@
 """The training loop: transformers' Trainer over rows, judged by the likeliest label or the loss.
 
-Owns the loss of a row, the look at dev, and what is told of both. Loads no model and knows no recipe.
+Owns the loss of a row and the look at dev. Loads no model and knows no recipe; what is told, and when training is
+stopped, is the business of `harness.llm.tuning.watching`.
 """
 
 from __future__ import annotations
@@ -53,10 +54,10 @@ class TrainingState:
 
 
 class RowTrainer(Trainer):
-    """Trains on rows; see `RowPlan`.
+    """Trains on the rows of a `RowPlan`, each a batch of its own, and judges by a `DevSet`.
 
-    Raises (from `train`):
-        ModelError: the loss is not finite. Weights and checkpoints stay as they were before the update.
+    Source: the loss is the causal language model's, summed over the learned tokens of an update and divided by their
+    number, as transformers' Trainer normalises accumulated batches.
     """
 
     loss_is_scaled_for_ga = True
@@ -85,9 +86,8 @@ class RowTrainer(Trainer):
         loss: torch.Tensor = -self._row_likelihoods(model, inputs).sum() / inputs["n_learned"]
         self.losses.append(loss.detach())
         self.n_tokens += inputs["input_ids"].numel()
-        scaled: torch.Tensor = (
-            loss * self.args.world_size
-        )  # gradients are averaged over processes, and each has some of the rows
+        # Gradients are averaged over processes, and each has some of the rows of an update.
+        scaled: torch.Tensor = loss * self.args.world_size
         return scaled
 
     def _row_likelihoods(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
