@@ -63,13 +63,16 @@ def build_tiny_llama(folder: Path, texts: Iterable[str], seed: int = 0, shape: L
     """
     shape = shape or LlamaShape()
     try:
+        from harness.llm.tuning.quiet import quietly
+
         tokenizer = _train_tokenizer(texts, shape)
         model = _draw_model(_config_of(tokenizer, shape), seed)
     except ImportError as error:
         raise MissingDependencyError.of(error.name or "transformers", "models", "a tiny model") from error
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(folder)
-    model.save_pretrained(folder)
+    with quietly():
+        tokenizer.save_pretrained(folder)
+        model.save_pretrained(folder)
     for name in ("config.json", "generation_config.json"):
         _forget_version(folder / name)
 

@@ -20,7 +20,6 @@ from harness.llm.local.tiny import LlamaShape, build_tiny_llama
 from harness.llm.tables.recipes import Recipe
 from harness.llm.tuning.memory import Memory
 from harness.llm.tuning.processes import is_first, wait_for_all
-from harness.llm.tuning.quiet import quietly
 from harness.llm.tuning.trainer import TrainingState
 from harness.llm.tuning.tune import Task, Tuning, fine_tune
 from harness.prompting import Window, load_template, name_labels
@@ -97,8 +96,7 @@ def make_tiny_base(
     start = folder / "random"
     questions = [question for split in splits for question in write_questions(split)]
     if is_first():
-        with quietly():
-            build_tiny_llama(start, questions, SEED, SHAPE)
+        build_tiny_llama(start, questions, SEED, SHAPE)
     wait_for_all()
 
     def load(kind: Any) -> Any:

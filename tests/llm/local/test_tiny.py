@@ -35,10 +35,11 @@ def test_nobody_elses_random_numbers_change(tmp_path: Path) -> None:
     assert np.random.get_state()[1].tolist() == states[0][2]  # noqa: NPY002
 
 
-def test_it_is_the_model_of_the_sample_corpus(tmp_path: Path) -> None:
+def test_it_is_the_model_of_the_sample_corpus(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     main([str(tmp_path / "tiny")])
+    assert capfd.readouterr() == ("", "")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "tiny")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "tiny")
     assert (model.config.num_hidden_layers, model.config.hidden_size, len(tokenizer)) == (2, 128, 1000)
