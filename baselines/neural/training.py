@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from baselines.neural.checkpoints import Checkpoints, Progress
 from harness.errors import ModelError
+from harness.features.grouping import draw_batches
 from harness.metrics import get_metric, tally, totals_of
 
 Item = TypeVar("Item")
@@ -26,10 +27,6 @@ Item = TypeVar("Item")
 N_THREADS = 1
 """Of torch, while small networks learn and predict on the CPU: with two, splitting the work costs more than it saves,
 and sums would depend on the machine."""
-
-
-POOL = 8
-"""Batches that are sorted by length together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,26 +131,12 @@ def _run_epoch(task: Task[Item], plan: Plan, epoch: int) -> float:
     """Makes the updates of one epoch; returns the mean loss of its batches."""
     task.network.train()
     losses = []
-    for batch in draw_batches([task.size(item) for item in task.train], plan, epoch):
+    for batch in draw_batches([task.size(item) for item in task.train], plan.batch_size, plan.seed, epoch):
         losses.append(task.backward([task.train[i] for i in batch]))
         if not np.isfinite(losses[-1]):
             raise ModelError(f"the loss is {losses[-1]} in epoch {epoch}; give a lower one: -P learning_rate=...")
         task.optimizer.step()
     return float(np.mean(losses))
-
-
-def draw_batches(sizes: Sequence[int], plan: Plan, epoch: int) -> list[list[int]]:
-    """Returns the numbers of the items of each batch of an epoch, every item once, drawn from seed and epoch.
-
-    Items of a batch are of similar length: each pool of `POOL` batches is drawn, then sorted, and the batches come in a
-    drawn order. On MELD that halves the padding.
-    """
-    rng = np.random.default_rng([plan.seed, epoch])
-    order = rng.permutation(len(sizes)).tolist()
-    pool = POOL * plan.batch_size
-    pools = [sorted(order[start : start + pool], key=lambda i: sizes[i]) for start in range(0, len(order), pool)]
-    batches = [own[start : start + plan.batch_size] for own in pools for start in range(0, len(own), plan.batch_size)]
-    return [batches[i] for i in rng.permutation(len(batches))]
 
 
 def class_weights(labels: Sequence[np.ndarray[Any, np.dtype[np.int64]]], n_labels: int) -> Tensor:

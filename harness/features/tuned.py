@@ -17,6 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.data import Split
 from harness.data.text import canonical_text
 from harness.data.writing import disk, locked
@@ -27,8 +30,8 @@ from harness.features.pretrained import N_LAYERS, N_TOKENS, Pretrained
 from harness.features.text import TextEncoder, minilm_folder
 from harness.schema import Utterance, UtteranceView
 
-RECORD = "learned.json"
-"""What came of a training; in the folder of its weights."""
+RECORD, HEAD = "learned.json", "head.safetensors"
+"""What came of a training, and the linear layer that told the labels; in the folder of its weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,12 @@ class TuningRecipe:
     """Share of the updates in which the learning rate rises from 0."""
     weight_decay: float = 0.01
     dropout: float = 0.1
-    """Before the linear layer that is thrown away afterwards."""
+    """Before the linear layer that tells the labels; no feature depends on that layer."""
     max_norm: float = 1.0
     """Of the gradient."""
     n_tokens: int = N_TOKENS
+    batches: str = "by length"
+    """How they are drawn: see `grouping.draw_batches`."""
 
 
 SMALL = TuningRecipe(epochs=3, learning_rate=8e-5)
@@ -61,7 +66,7 @@ def spoken_text(utterance: Utterance | UtteranceView) -> str:
     return canonical_text(f"{' & '.join(utterance.speakers)}: {utterance.text}")
 
 
-class _Tuned(Encoder):
+class Tuned(Encoder):
     """An encoder and its training; a kind of it says where the weights come from.
 
     Rows are states of the first token in the last four layers, float32 (n_utterances, 4, width), dropout off.
@@ -101,14 +106,27 @@ class _Tuned(Encoder):
         texts = [spoken_text(u) for u in utterances]
         return layer_states(model, tokenizer, texts, "first", N_LAYERS, self.recipe.n_tokens, tell=tell)
 
+    def head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Returns weights (n_labels, width) and biases (n_labels,) that make logits of r1, in the order of the labels.
+
+        Raises:
+            DataError: nothing was learned yet.
+        """
+        from safetensors.numpy import load_file
+
+        head = load_file(self._learned_folder / HEAD)
+        return head["weight"], head["bias"]
+
     def _learn(self, train: Split, dev: Split, folder: Path, tell: Tell) -> None:
+        from safetensors.torch import save_file
+
         from harness.features.tuning import tune
 
         tokenizer, model = self._load_base()
         texts, labels = zip(*((spoken_text(u), u.label) for u in train.utterances() if u.label), strict=True)
         dev_texts, dev_labels = zip(*((spoken_text(u), u.label) for u in dev.utterances() if u.label), strict=True)
         order = train.label_set
-        learned = tune(
+        learned, head = tune(
             model, tokenizer, (texts, [order.index(label) for label in labels]),
             (dev_texts, [order.index(label) for label in dev_labels]), len(order), self.recipe, self.seed, tell,
         )  # fmt: skip
@@ -117,6 +135,7 @@ class _Tuned(Encoder):
             shutil.rmtree(part, ignore_errors=True)
             model.save_pretrained(part)
             tokenizer.save_pretrained(part)
+            save_file(head, part / HEAD)
             (part / RECORD).write_text(json.dumps(learned) + "\n", encoding="utf-8")
             shutil.rmtree(folder, ignore_errors=True)
             part.rename(folder)
@@ -127,17 +146,21 @@ class _Tuned(Encoder):
     def _load_base(self) -> tuple[Any, Any]:
         raise NotImplementedError
 
-    @cached_property
-    def _loaded(self) -> tuple[Any, Any]:
+    @property
+    def _learned_folder(self) -> Path:
         if self._folder is None:
             raise DataError("this encoder has learned nothing yet; give it the training split first")
-        return load_encoder(str(self._folder))
+        return self._folder
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        return load_encoder(str(self._learned_folder))
 
 
 @register_encoder(
     "minilm-tuned", kind="tuned", summary="all-MiniLM-L6-v2 fine-tuned on single training utterances; r1 to r4."
 )
-class TunedMiniLM(_Tuned):
+class TunedMiniLM(Tuned):
     """MiniLM, six layers of width 384, tuned in minutes on two cores."""
 
     recipe = SMALL
@@ -153,7 +176,7 @@ class TunedMiniLM(_Tuned):
     "hf-tuned", kind="tuned", argument="NAME_OR_FOLDER",
     summary="An encoder of transformers fine-tuned on single training utterances; r1 to r4.",
 )  # fmt: skip
-class TunedPretrained(_Tuned):
+class TunedPretrained(Tuned):
     """Any encoder of transformers, tuned; with RoBERTa-large it comes nearest to the features that papers call F3."""
 
     recipe = LARGE

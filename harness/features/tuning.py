@@ -15,12 +15,16 @@ from torch import nn
 
 from harness.errors import ModelError
 from harness.features.encoder import Tell
+from harness.features.grouping import draw_batches
 
 if TYPE_CHECKING:
     from harness.features.tuned import TuningRecipe
 
 Labelled = tuple[Sequence[str], Sequence[int]]
 """Texts and the id of the label of each."""
+
+Weights = dict[str, torch.Tensor]
+"""Tensors by name."""
 
 
 def tune(
@@ -32,13 +36,14 @@ def tune(
     recipe: TuningRecipe,
     seed: int,
     tell: Tell,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Weights]:
     """Trains an encoder in place; it ends with the weights of the epoch that is best on dev.
 
     Random numbers of others are left as they were. On the CPU, equal seeds and thread counts give equal weights.
 
     Returns:
-        {"epoch", "dev_weighted_f1", "dev_history": one F1 an epoch, "seconds"}.
+        {"epoch", "dev_weighted_f1", "dev_history": one F1 an epoch, "seconds"}, and the linear layer on top of that
+        epoch: "weight" float32 (n_labels, width), "bias" float32 (n_labels,).
 
     Raises:
         ModelError: the loss is not finite.
@@ -56,13 +61,16 @@ def tune(
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: min((step + 1) / n_warm, max(0.0, (n_updates - step) / (n_updates - n_warm + 1)))
         )
+        tokens = _tokenize(tokenizer, train[0], recipe)
+        dev_tokens = _tokenize(tokenizer, dev[0], recipe)
         history: list[float] = []
-        best: dict[str, torch.Tensor] = {}
+        best: tuple[Weights, Weights] = {}, {}
         for epoch in range(recipe.epochs):
-            order = np.random.default_rng([seed, epoch]).permutation(len(train[0])).tolist()
             model.train()
             head.train()
-            for logits, targets in _batches(model, head, tokenizer, train, order, recipe):
+            for batch in draw_batches([len(own) for own in tokens], recipe.batch_size, seed, epoch):
+                logits = _logits(model, head, tokenizer, [tokens[i] for i in batch])
+                targets = torch.tensor([train[1][i] for i in batch], device=device)
                 loss = nn.functional.cross_entropy(logits, targets)
                 if not torch.isfinite(loss):
                     raise ModelError(f"tuning the encoder: the loss is {loss.item()} in epoch {epoch + 1}")
@@ -72,44 +80,45 @@ def tune(
                 optimizer.step()
                 schedule.step()
                 tell(schedule.last_epoch, n_updates, f"tuning the encoder, loss {loss.item():.3f}")
-            history.append(_dev_f1(model, head, tokenizer, dev, recipe))
+            history.append(_dev_f1(model, head, tokenizer, dev_tokens, dev[1], recipe.batch_size))
             if history[-1] == max(history) and history.index(history[-1]) == epoch:
-                best = copy.deepcopy(model.state_dict())
-    model.load_state_dict(best)
+                best = copy.deepcopy((model.state_dict(), head[1].state_dict()))
+    model.load_state_dict(best[0])
     model.to("cpu").eval()
-    return {
+    learned = {
         "epoch": int(np.argmax(history)) + 1,
         "dev_weighted_f1": round(max(history), 6),
         "dev_history": [round(value, 6) for value in history],
         "seconds": round(time.perf_counter() - begin, 1),
     }
+    return learned, {name: tensor.cpu() for name, tensor in best[1].items()}
 
 
-def _batches(
-    model: Any, head: nn.Module, tokenizer: Any, labelled: Labelled, order: Sequence[int], recipe: TuningRecipe
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yields (logits, targets), float32 (batch, n_labels) and int64 (batch,)."""
-    texts, labels = labelled
-    for start in range(0, len(order), recipe.batch_size):
-        batch = order[start : start + recipe.batch_size]
-        tokens = tokenizer(
-            [texts[i] for i in batch], padding=True, truncation=True, max_length=recipe.n_tokens, return_tensors="pt"
-        ).to(model.device)
-        logits = head(model(**tokens).last_hidden_state[:, 0])
-        yield logits, torch.tensor([labels[i] for i in batch], device=logits.device)
+def _tokenize(tokenizer: Any, texts: Sequence[str], recipe: TuningRecipe) -> list[list[int]]:
+    """Returns the tokens of each text, with special ones, cut at the recipe's length."""
+    tokens: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=recipe.n_tokens)["input_ids"]
+    return tokens
 
 
-def _dev_f1(model: Any, head: nn.Module, tokenizer: Any, dev: Labelled, recipe: TuningRecipe) -> float:
+def _logits(model: Any, head: nn.Module, tokenizer: Any, tokens: Sequence[list[int]]) -> torch.Tensor:
+    """Returns float32 (n_texts, n_labels)."""
+    padded = tokenizer.pad({"input_ids": list(tokens)}, return_tensors="pt").to(model.device)
+    logits: torch.Tensor = head(model(**padded).last_hidden_state[:, 0])
+    return logits
+
+
+def _dev_f1(
+    model: Any, head: nn.Module, tokenizer: Any, tokens: Sequence[list[int]], labels: Sequence[int], batch_size: int
+) -> float:
     model.eval()
     head.eval()
-    order = sorted(range(len(dev[0])), key=lambda i: len(dev[0][i]))
+    order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
+    predicted: list[int] = []
     with torch.inference_mode():
-        predicted = [
-            int(label)
-            for logits, _ in _batches(model, head, tokenizer, dev, order, recipe)
-            for label in logits.argmax(1)
-        ]
-    return float(f1_score([dev[1][i] for i in order], predicted, average="weighted", zero_division=0))
+        for start in range(0, len(order), batch_size):
+            batch = [tokens[i] for i in order[start : start + batch_size]]
+            predicted += _logits(model, head, tokenizer, batch).argmax(1).tolist()
+    return float(f1_score([labels[i] for i in order], predicted, average="weighted", zero_division=0))
 
 
 @contextmanager

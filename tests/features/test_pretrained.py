@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from harness.data import Split
 from harness.errors import DataError, ModelError
 from harness.features import FeatureSource
 from harness.features.text import minilm_folder
+from harness.features.tuned import Tuned
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -68,6 +70,19 @@ def test_a_tuned_encoder_learns_once_and_depends_on_the_seed(tiny: Path, splits:
     other = source.load(f"hf-tuned:{tiny}", 1)
     assert not np.allclose(other.open_table("test").array, rows)
     assert other.folder != first.folder
+
+
+def test_the_head_of_a_tuned_encoder_tells_the_labels_from_r1(tiny: Path, splits: dict[str, Split]) -> None:
+    features = FeatureSource(splits.values(), "test").load(f"hf-tuned:{tiny}", 0)
+    encoder = features.encoder
+    assert isinstance(encoder, Tuned)
+    weight, bias = encoder.head()
+    told = (features.open_table("dev").array[:, 0] @ weight.T + bias).argmax(axis=1)
+    gold = [splits["dev"].label_set.index(u.label) for u in splits["dev"].utterances() if u.label]
+    dev_f1 = f1_score(gold, told, average="weighted", zero_division=0)
+    assert dev_f1 == pytest.approx(features.facts()["learned"]["dev_weighted_f1"], abs=1e-6)
+    with pytest.raises(DataError, match="has learned nothing yet"):
+        type(encoder)(str(tiny)).head()
 
 
 def test_what_a_tuned_encoder_lacks_is_told(tiny: Path, splits: dict[str, Split]) -> None:

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from baselines.neural.checkpoints import Checkpoints, Progress  # noqa: E402
 from baselines.neural.predictor import Dimensions, NeuralPredictor  # noqa: E402
-from baselines.neural.training import Plan, class_weights, draw_batches, is_over  # noqa: E402
+from baselines.neural.training import Plan, class_weights, is_over  # noqa: E402
 from baselines.neural.views import join_beginnings  # noqa: E402
 from harness.data import load_dataset  # noqa: E402
 from harness.errors import ConfigError, ModelError, PredictionError, StoreError  # noqa: E402
@@ -85,21 +85,6 @@ def test_patience_ends_training() -> None:
     assert progress.best_epoch == 2, "of equals the first"
     assert is_over(progress, plan)
     assert not is_over(progress, Plan(epochs=10, batch_size=1, patience=0, seed=0))
-
-
-def test_every_item_is_drawn_once_an_epoch_beside_items_of_its_length() -> None:
-    rng = np.random.default_rng(0)
-    sizes = rng.integers(1, 25, 500).tolist()
-    plan = Plan(epochs=2, batch_size=32, patience=0, seed=3)
-    first, second = draw_batches(sizes, plan, 1), draw_batches(sizes, plan, 2)
-    assert sorted(i for batch in first for i in batch) == list(range(500))
-    assert first == draw_batches(sizes, plan, 1) != second
-
-    def padding(batches: list[list[int]]) -> int:
-        return sum(max(sizes[i] for i in batch) - sizes[i] for batch in batches for i in batch)
-
-    drawn = rng.permutation(500).tolist()
-    assert padding(first) < padding([drawn[i : i + 32] for i in range(0, 500, 32)]) / 2
 
 
 def test_class_weights_are_of_training_labels() -> None:
