@@ -54,7 +54,10 @@ def tune(
         model.to(device)
         head = nn.Sequential(nn.Dropout(recipe.dropout), nn.Linear(model.config.hidden_size, n_labels)).to(device)
         optimizer = torch.optim.AdamW(
-            [*model.parameters(), *head.parameters()], lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+            [*model.parameters(), *head.parameters()],
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            fused=True,  # a third off MiniLM's time: most of its weights are embeddings, which only the update touches
         )
         n_updates = recipe.epochs * -(-len(train[0]) // recipe.batch_size)
         n_warm = max(1, round(recipe.warmup * n_updates))
