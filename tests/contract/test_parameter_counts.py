@@ -19,6 +19,12 @@ COUNTS: list[tuple[str, Mapping[str, object], int, int, int]] = [
     ("bc-lstm", {}, 600, 7, 824_007),
     ("bc-lstm", {}, 1024, 7, 1_163_207),
     ("bc-lstm", {"layers": 1, "hidden": 128, "head": "linear"}, 1024, 7, 1_183_495),
+    ("dialogue-rnn", {"listener": False}, 600, 7, 2_036_607),  # declare-lab/conv-emotion, presets for MELD and IEMOCAP
+    ("dialogue-rnn", {"listener": False}, 1024, 7, 2_927_007),
+    ("dialogue-rnn", {}, 1024, 7, 4_120_407),
+    ("dialogue-rnn", {"party": 500, "emotion": 300, "listener": False}, 100, 6, 8_880_406),
+    ("dialogue-rnn", {"party": 500, "emotion": 300, "listener": False}, 1024, 6, 15_348_406),
+    ("dialogue-rnn", {"party": 500, "emotion": 300}, 1024, 6, 21_426_406),
 ]
 """(system, parameters, width of the text features, labels, weights); a new system adds its line."""
 

@@ -1,0 +1,84 @@
+"""Network of DialogueRNN."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from baselines.neural.batch import DialogueBatch
+from baselines.recurrent.party_cells import (
+    N_WAYS,
+    AttentionOverDialogue,
+    TwoWayGruCell,
+    Ways,
+    no_states,
+    of_speaker,
+    read_past,
+    with_speaker,
+)
+
+
+class DialogueRnnNetwork(nn.Module):
+    """A global state, a state for each party, and a state of the emotion, in both directions.
+
+    Args:
+        width: of the text features.
+        party: width of global and party states.
+        emotion: width of emotion states, per direction.
+        n_labels: of the answer.
+        dropout: of the emotion states, and of the layer before the labels.
+        state_dropout: of global and party states as soon as they are computed: what is dropped is not remembered.
+        listener: whether those who do not speak change their state too.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        party: int,
+        emotion: int,
+        n_labels: int,
+        *,
+        dropout: float,
+        state_dropout: float,
+        listener: bool,
+    ) -> None:
+        super().__init__()
+        self.query = nn.Linear(width, N_WAYS * party, bias=False)
+        self.global_cell = TwoWayGruCell(width, party, party)
+        self.speaker_cell = TwoWayGruCell(width, party, party)
+        self.listener_cell = TwoWayGruCell(width, party, party) if listener else None
+        self.emotion = nn.ModuleList(nn.GRU(party, emotion, batch_first=True) for _ in range(N_WAYS))
+        self.state_dropout = nn.Dropout(state_dropout)
+        self.dropout = nn.Dropout(dropout)
+        both = N_WAYS * emotion
+        self.attention = AttentionOverDialogue(both)
+        self.head = nn.Sequential(nn.Linear(both, both), nn.ReLU(), nn.Dropout(dropout), nn.Linear(both, n_labels))
+        self.party = party
+
+    def forward(self, batch: DialogueBatch) -> Tensor:
+        """Returns logits, float32 (batch, n_utterances, n_labels)."""
+        ways = Ways.of(batch)
+        speakers = ways.whole(self.speaker_states(batch, ways))
+        emotions = self.dropout(ways.run(self.emotion, speakers, batch.lengths))
+        logits: Tensor = self.head(self.attention(emotions, batch.mask))
+        return logits
+
+    def speaker_states(self, batch: DialogueBatch, ways: Ways) -> list[Tensor]:
+        """Returns the state of who speaks, just after speaking: by step, float32 (n_ways, batch, party)."""
+        queries = ways.steps(self.query(batch.text))
+        for_global = self.global_cell.prepare(batch.text, ways)
+        for_speaker = self.speaker_cell.prepare(batch.text, ways)
+        for_listener = None if self.listener_cell is None else self.listener_cell.prepare(batch.text, ways)
+        parties, world = no_states(batch, ways.n_speakers, self.party), no_states(batch, self.party)
+        past, states = no_states(batch, 0, self.party), []
+        for step, speakers in enumerate(ways.speakers):
+            speaker = of_speaker(parties, speakers)
+            context = read_past(queries[step], past)
+            world = self.state_dropout(self.global_cell(for_global[step], speaker, world))
+            speaker = self.state_dropout(self.speaker_cell(for_speaker[step], context, speaker))
+            if self.listener_cell is not None and for_listener is not None:
+                parties = self.state_dropout(self.listener_cell(for_listener[step], speaker, parties))
+            parties = with_speaker(parties, speakers, speaker)
+            past = torch.cat([past, world[:, :, None]], dim=2)
+            states.append(speaker)
+        return states
