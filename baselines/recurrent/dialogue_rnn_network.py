@@ -9,11 +9,13 @@ from baselines.neural.batch import DialogueBatch
 from baselines.recurrent.party_cells import (
     N_WAYS,
     AttentionOverDialogue,
+    TwoWayGru,
     TwoWayGruCell,
     Ways,
     no_states,
     of_speaker,
     read_past,
+    side_by_side,
     with_speaker,
 )
 
@@ -47,7 +49,7 @@ class DialogueRnnNetwork(nn.Module):
         self.global_cell = TwoWayGruCell(width, party, party)
         self.speaker_cell = TwoWayGruCell(width, party, party)
         self.listener_cell = TwoWayGruCell(width, party, party) if listener else None
-        self.emotion = nn.ModuleList(nn.GRU(party, emotion, batch_first=True) for _ in range(N_WAYS))
+        self.emotion = TwoWayGru(party, emotion)
         self.state_dropout = nn.Dropout(state_dropout)
         self.dropout = nn.Dropout(dropout)
         both = N_WAYS * emotion
@@ -58,18 +60,18 @@ class DialogueRnnNetwork(nn.Module):
     def forward(self, batch: DialogueBatch) -> Tensor:
         """Returns logits, float32 (batch, n_utterances, n_labels)."""
         ways = Ways.of(batch)
-        speakers = ways.whole(self.speaker_states(batch, ways))
-        emotions = self.dropout(ways.run(self.emotion, speakers, batch.lengths))
-        logits: Tensor = self.head(self.attention(emotions, batch.mask))
+        speakers = ways.put_together(self.speaker_states(batch, ways))
+        emotions = side_by_side(self.emotion(speakers, batch.lengths))
+        logits: Tensor = self.head(self.attention(self.dropout(emotions), batch.mask))
         return logits
 
     def speaker_states(self, batch: DialogueBatch, ways: Ways) -> list[Tensor]:
         """Returns the state of who speaks, just after speaking: by step, float32 (n_ways, batch, party)."""
-        queries = ways.steps(self.query(batch.text))
+        queries = ways.take_apart(self.query(batch.text))
         for_global = self.global_cell.prepare(batch.text, ways)
         for_speaker = self.speaker_cell.prepare(batch.text, ways)
         for_listener = None if self.listener_cell is None else self.listener_cell.prepare(batch.text, ways)
-        parties, world = no_states(batch, ways.n_speakers, self.party), no_states(batch, self.party)
+        parties, world = no_states(batch, batch.n_speakers, self.party), no_states(batch, self.party)
         past, states = no_states(batch, 0, self.party), []
         for step, speakers in enumerate(ways.speakers):
             speaker = of_speaker(parties, speakers)

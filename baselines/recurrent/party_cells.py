@@ -6,7 +6,7 @@ together, for all dialogues of a batch, so that a batch costs one step for each 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,54 +18,68 @@ from baselines.neural.layers import masked_softmax, run_rnn
 N_WAYS = 2
 
 
+def read_backwards(lengths: Tensor, like: Tensor) -> Tensor:
+    """Returns int64 (batch, n_steps): the position that way 1 reads at each step; padding stays at the end.
+
+    Args:
+        lengths: int64 (batch,), on the CPU.
+        like: any tensor (batch, n_steps, ...), on the device where the answer belongs.
+    """
+    steps = torch.arange(like.shape[1], device=like.device)
+    last = lengths.to(like.device)[:, None] - 1
+    return torch.where(steps <= last, last - steps, steps)
+
+
+def reorder(values: Tensor, positions: Tensor) -> Tensor:
+    """Returns values (batch, n_steps, width) from positions (batch, n_steps); those of way 1 undo themselves."""
+    return values.gather(1, positions[..., None].expand(-1, -1, values.shape[-1]))
+
+
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """The order in which each way reads the utterances of a batch."""
+    """What each way reads at each step."""
 
-    reverse: Tensor
-    """int64 (batch, n_utterances): position that way 1 reads at each step; padding stays at the end."""
+    backwards: Tensor
+    """int64 (batch, n_utterances): position that way 1 reads."""
     speakers: tuple[Tensor, ...]
     """By step, int64 (n_ways, batch): who speaks; 0 where padded."""
-    n_speakers: int
 
     @classmethod
     def of(cls, batch: DialogueBatch) -> Ways:
-        """Returns the order for a batch."""
-        steps = torch.arange(batch.speakers.shape[1], device=batch.speakers.device)
-        last = batch.lengths.to(steps.device)[:, None] - 1
-        reverse = torch.where(steps <= last, last - steps, steps)
+        """Returns the steps of a batch."""
+        backwards = read_backwards(batch.lengths, batch.speakers)
         speakers = batch.speakers.clamp(min=0)
-        both = torch.stack([speakers, speakers.gather(1, reverse)])
-        return cls(reverse, both.unbind(2), batch.n_speakers)
+        return cls(backwards, torch.stack([speakers, speakers.gather(1, backwards)]).unbind(2))
 
-    def flip(self, values: Tensor) -> Tensor:
-        """Returns (batch, n_utterances, width) in the order of way 1; twice, in the order it was."""
-        return values.gather(1, self.reverse[..., None].expand(-1, -1, values.shape[-1]))
-
-    def steps(self, values: Tensor) -> tuple[Tensor, ...]:
+    def take_apart(self, values: Tensor) -> tuple[Tensor, ...]:
         """Returns values (batch, n_utterances, n_ways * width) by step, (n_ways, batch, width) each."""
         forward, backward = values.chunk(N_WAYS, dim=-1)
-        return torch.stack([forward, self.flip(backward)]).unbind(2)
+        return torch.stack([forward, reorder(backward, self.backwards)]).unbind(2)
 
-    def whole(self, states: Sequence[Tensor]) -> Tensor:
+    def put_together(self, states: Sequence[Tensor]) -> Tensor:
         """Returns states by step as (n_ways, batch, n_utterances, width), in the order of the dialogue."""
         forward, backward = torch.stack(list(states), dim=2)
-        return torch.stack([forward, self.flip(backward)])
+        return torch.stack([forward, reorder(backward, self.backwards)])
 
-    def run(self, rnns: Iterable[nn.Module], inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Returns the states of a recurrent layer for each way, side by side.
+
+class TwoWayGru(nn.Module):
+    """A recurrent layer for each way, that are fed differently."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.forwards = nn.GRU(width, hidden, batch_first=True)
+        self.backwards = nn.GRU(width, hidden, batch_first=True)
+
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Returns states, float32 (n_ways, batch, n_steps, hidden), 0 where padded.
 
         Args:
-            rnns: one for each way, each of one direction.
-            inputs: float32 (n_ways, batch, n_utterances, width), in the order of the dialogue.
+            inputs: float32 (n_ways, batch, n_steps, width), both in the order of the sequence.
             lengths: int64 (batch,), on the CPU.
-
-        Returns:
-            float32 (batch, n_utterances, n_ways * hidden).
         """
-        forward, backward = (rnn for rnn in rnns if isinstance(rnn, nn.GRU))
-        later = self.flip(run_rnn(backward, self.flip(inputs[1]), lengths))
-        return torch.cat([run_rnn(forward, inputs[0], lengths), later], dim=-1)
+        order = read_backwards(lengths, inputs[0])
+        later = reorder(run_rnn(self.backwards, reorder(inputs[1], order), lengths), order)
+        return torch.stack([run_rnn(self.forwards, inputs[0], lengths), later])
 
 
 class TwoWayGruCell(nn.Module):
@@ -91,7 +105,7 @@ class TwoWayGruCell(nn.Module):
 
     def prepare(self, known: Tensor, ways: Ways) -> tuple[Tensor, ...]:
         """Returns what the first part of the input, (batch, n_utterances, known), adds to the gates, by step."""
-        return ways.steps(known @ self.of_known + self.bias_input)
+        return ways.take_apart(known @ self.of_known + self.bias_input)
 
     def forward(self, prepared: Tensor, states: Tensor, hidden: Tensor) -> Tensor:
         """Returns the next state, shaped as `hidden`.
@@ -111,25 +125,30 @@ class TwoWayGruCell(nn.Module):
         return new + update * (hidden - new)
 
 
+def side_by_side(states: Tensor) -> Tensor:
+    """Returns states of both ways (n_ways, batch, n_steps, width) as (batch, n_steps, n_ways * width)."""
+    return torch.cat([*states], dim=-1)
+
+
 def no_states(batch: DialogueBatch, *shape: int) -> Tensor:
     """Returns zeros, float32 (n_ways, batch, *shape)."""
     return batch.text.new_zeros(N_WAYS, len(batch), *shape)
 
 
 def of_speaker(parties: Tensor, speakers: Tensor) -> Tensor:
-    """Returns the state (n_ways, batch, width) of who speaks, from those of all parties.
+    """Returns the state (..., batch, width) of who speaks.
 
     Args:
-        parties: float32 (n_ways, batch, n_parties, width).
-        speakers: int64 (n_ways, batch).
+        parties: states of all parties, float32 (..., batch, n_parties, width).
+        speakers: int64 (..., batch).
     """
-    return parties.gather(2, speakers[..., None, None].expand(-1, -1, 1, parties.shape[-1])).squeeze(2)
+    return parties.gather(-2, speakers[..., None, None].expand(*speakers.shape, 1, parties.shape[-1])).squeeze(-2)
 
 
 def with_speaker(parties: Tensor, speakers: Tensor, state: Tensor) -> Tensor:
-    """Returns the states of all parties, with `state` (n_ways, batch, width) as that of who speaks."""
-    speaks = torch.arange(parties.shape[2], device=speakers.device) == speakers[..., None]
-    return torch.where(speaks[..., None], state[:, :, None], parties)
+    """Returns the states of all parties, with `state` (..., batch, width) as that of who speaks."""
+    speaks = torch.arange(parties.shape[-2], device=speakers.device) == speakers[..., None]
+    return torch.where(speaks[..., None], state[..., None, :], parties)
 
 
 def read_past(query: Tensor, past: Tensor) -> Tensor:

@@ -39,10 +39,10 @@ def emotion_states(network: Any, way: int, utterances: list[Tensor], speakers: l
     global_gru, speaker_gru = gru_of(network.global_cell, way), gru_of(network.speaker_cell, way)
     listener_gru = gru_of(network.listener_cell, way) if network.listener_cell is not None else None
     query = network.query.weight.chunk(2)[way]
-    emotion_gru = tuple(network.emotion[way].parameters())
+    emotion_gru = tuple((network.emotion.forwards, network.emotion.backwards)[way].parameters())
     drop = network.state_dropout
     parties = {speaker: utterances[0].new_zeros(network.party) for speaker in speakers}
-    world, emotion = utterances[0].new_zeros(network.party), utterances[0].new_zeros(network.emotion[way].hidden_size)
+    world, emotion = utterances[0].new_zeros(network.party), utterances[0].new_zeros(emotion_gru[1].shape[1])
     past: list[Tensor] = []
     states = []
     for u, speaker in zip(utterances, speakers, strict=True):

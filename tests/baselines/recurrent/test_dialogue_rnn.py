@@ -40,7 +40,7 @@ def test_the_backward_way_reads_each_dialogue_from_its_true_end(random_dialogues
     ways = Ways.of(make_batch(dialogues, extra=3))
     for i, dialogue in enumerate(dialogues):
         n = len(dialogue)
-        assert ways.reverse[i].tolist() == [*range(n - 1, -1, -1), *range(n, ways.reverse.shape[1])]
+        assert ways.backwards[i].tolist() == [*range(n - 1, -1, -1), *range(n, ways.backwards.shape[1])]
         said = torch.stack(ways.speakers, dim=-1)[:, i, :n].tolist()
         assert said == [dialogue.speakers.tolist(), dialogue.speakers.tolist()[::-1]]
 
