@@ -12,6 +12,7 @@ from baselines.neural.layers import SpeakerTurns
 from baselines.recurrent.party_cells import (
     N_WAYS,
     AttentionOverDialogue,
+    PartyCells,
     TwoWayGru,
     TwoWayGruCell,
     Ways,
@@ -19,7 +20,6 @@ from baselines.recurrent.party_cells import (
     of_speaker,
     read_past,
     side_by_side,
-    with_speaker,
 )
 from baselines.recurrent.relations import Relation, relation_width, take_relations
 
@@ -64,11 +64,9 @@ class CosmicNetwork(nn.Module):
         self.party = party
         self.utterance = nn.Linear(width, utterance)
         self.query = nn.Parameter(torch.empty(N_WAYS, 1, party).uniform_(-(party**-0.5), party**-0.5))
-        self.world_cell = TwoWayGruCell(utterance, 2 * party, party)
-        self.outer_cell = TwoWayGruCell(utterance + known, party, party)
-        self.inner_cell = TwoWayGruCell(known, party, party)
-        self.outer_listener = TwoWayGruCell(utterance + known, party, party) if listener else None
-        self.inner_listener = TwoWayGruCell(known, party, party) if listener else None
+        self.world = TwoWayGruCell(utterance, 2 * party, party)
+        self.outer = PartyCells(utterance + known, party, state_dropout, listener=listener)
+        self.inner = PartyCells(known, party, state_dropout, listener=listener)
         self.intent = TwoWayGru(known + party, party)
         self.emotion = TwoWayGru(utterance + 3 * party, emotion)
         self.state_dropout = nn.Dropout(state_dropout)
@@ -91,28 +89,20 @@ class CosmicNetwork(nn.Module):
 
     def _party_states(self, batch: DialogueBatch, said: Tensor, ways: Ways) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields who speaks as seen from outside and from inside, (n_ways, batch, party) each, step by step."""
-        x_react, x_effect = self._about(batch, "xReact"), self._about(batch, "xEffect")
-        o_react, o_effect = self._about(batch, "oReact"), self._about(batch, "oEffect")
-        for_world = self.world_cell.prepare(said, ways)
-        for_outer = self.outer_cell.prepare(torch.cat([said, x_react], dim=-1), ways)
-        for_inner = self.inner_cell.prepare(x_effect, ways)
-        if self.outer_listener is not None and self.inner_listener is not None:
-            for_outer_listener = self.outer_listener.prepare(torch.cat([said, o_react], dim=-1), ways)
-            for_inner_listener = self.inner_listener.prepare(o_effect, ways)
+        shown = torch.cat([said, self._about(batch, "xReact")], dim=-1)
+        seen = torch.cat([said, self._about(batch, "oReact")], dim=-1)
+        for_world = self.world.prepare(said, ways)
+        for_outer = self.outer.prepare(shown, seen, ways)
+        for_inner = self.inner.prepare(self._about(batch, "xEffect"), self._about(batch, "oEffect"), ways)
         query = self.query.expand(-1, len(batch), -1)
         world, past = no_states(batch, self.party), no_states(batch, 0, self.party)
         all_outer = all_inner = no_states(batch, batch.n_speakers, self.party)
         for step, speakers in enumerate(ways.speakers):
-            outer, inner = of_speaker(all_outer, speakers), of_speaker(all_inner, speakers)
             context = read_past(query, past)
-            world = self.state_dropout(self.world_cell(for_world[step], torch.cat([inner, outer], dim=-1), world))
-            outer = self.state_dropout(self.outer_cell(for_outer[step], context, outer))
-            inner = self.state_dropout(self.inner_cell(for_inner[step], context, inner))
-            if self.outer_listener is not None and self.inner_listener is not None:
-                all_outer = self.state_dropout(self.outer_listener(for_outer_listener[step], outer, all_outer))
-                all_inner = self.state_dropout(self.inner_listener(for_inner_listener[step], inner, all_inner))
-            all_outer = with_speaker(all_outer, speakers, outer)
-            all_inner = with_speaker(all_inner, speakers, inner)
+            before = torch.cat([of_speaker(all_inner, speakers), of_speaker(all_outer, speakers)], dim=-1)
+            world = self.state_dropout(self.world(for_world[step], before, world))
+            outer, all_outer = self.outer(for_outer[step], context, all_outer, speakers)
+            inner, all_inner = self.inner(for_inner[step], context, all_inner, speakers)
             past = torch.cat([past, world[:, :, None]], dim=2)
             yield outer, inner
 

@@ -9,6 +9,7 @@ from baselines.neural.batch import DialogueBatch
 from baselines.recurrent.party_cells import (
     N_WAYS,
     AttentionOverDialogue,
+    PartyCells,
     TwoWayGru,
     TwoWayGruCell,
     Ways,
@@ -16,7 +17,6 @@ from baselines.recurrent.party_cells import (
     of_speaker,
     read_past,
     side_by_side,
-    with_speaker,
 )
 
 
@@ -46,9 +46,8 @@ class DialogueRnnNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.query = nn.Linear(width, N_WAYS * party, bias=False)
-        self.global_cell = TwoWayGruCell(width, party, party)
-        self.speaker_cell = TwoWayGruCell(width, party, party)
-        self.listener_cell = TwoWayGruCell(width, party, party) if listener else None
+        self.world = TwoWayGruCell(width, party, party)
+        self.parties = PartyCells(width, party, state_dropout, listener=listener)
         self.emotion = TwoWayGru(party, emotion)
         self.state_dropout = nn.Dropout(state_dropout)
         self.dropout = nn.Dropout(dropout)
@@ -68,19 +67,14 @@ class DialogueRnnNetwork(nn.Module):
     def speaker_states(self, batch: DialogueBatch, ways: Ways) -> list[Tensor]:
         """Returns the state of who speaks, just after speaking: by step, float32 (n_ways, batch, party)."""
         queries = ways.take_apart(self.query(batch.text))
-        for_global = self.global_cell.prepare(batch.text, ways)
-        for_speaker = self.speaker_cell.prepare(batch.text, ways)
-        for_listener = None if self.listener_cell is None else self.listener_cell.prepare(batch.text, ways)
+        for_world = self.world.prepare(batch.text, ways)
+        for_parties = self.parties.prepare(batch.text, batch.text, ways)
         parties, world = no_states(batch, batch.n_speakers, self.party), no_states(batch, self.party)
         past, states = no_states(batch, 0, self.party), []
         for step, speakers in enumerate(ways.speakers):
-            speaker = of_speaker(parties, speakers)
             context = read_past(queries[step], past)
-            world = self.state_dropout(self.global_cell(for_global[step], speaker, world))
-            speaker = self.state_dropout(self.speaker_cell(for_speaker[step], context, speaker))
-            if self.listener_cell is not None and for_listener is not None:
-                parties = self.state_dropout(self.listener_cell(for_listener[step], speaker, parties))
-            parties = with_speaker(parties, speakers, speaker)
+            world = self.state_dropout(self.world(for_world[step], of_speaker(parties, speakers), world))
+            speaker, parties = self.parties(for_parties[step], context, parties, speakers)
             past = torch.cat([past, world[:, :, None]], dim=2)
             states.append(speaker)
         return states

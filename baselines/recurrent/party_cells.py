@@ -162,6 +162,56 @@ def read_past(query: Tensor, past: Tensor) -> Tensor:
     return (weights.transpose(2, 3) @ past).squeeze(2)
 
 
+class PartyCells(nn.Module):
+    """The states of all parties: who speaks takes a step, and so do the others if they listen.
+
+        q_s' = GRU([said ; context], q_s)        q_l' = GRU([heard ; q_s'], q_l) of every other party l
+
+    Without listeners the states of the others stay as they are.
+
+    Args:
+        known: width of what is known of an utterance beforehand.
+        hidden: width of states and context.
+        dropout: of states as soon as they are computed.
+        listener: whether the others listen.
+    """
+
+    def __init__(self, known: int, hidden: int, dropout: float, *, listener: bool) -> None:
+        super().__init__()
+        self.speaker = TwoWayGruCell(known, hidden, hidden)
+        self.listener = TwoWayGruCell(known, hidden, hidden) if listener else None
+        self.dropout = nn.Dropout(dropout)
+
+    def prepare(self, said: Tensor, heard: Tensor, ways: Ways) -> list[tuple[Tensor, ...]]:
+        """Returns what utterances add to the gates of the speaker, and of listeners if any, by step.
+
+        Args:
+            said: known to the speaker, float32 (batch, n_utterances, known).
+            heard: known to listeners, of that shape.
+            ways: the steps.
+        """
+        prepared = [self.speaker.prepare(said, ways)]
+        if self.listener is not None:
+            prepared.append(self.listener.prepare(heard, ways))
+        return list(zip(*prepared, strict=True))
+
+    def forward(
+        self, prepared: tuple[Tensor, ...], context: Tensor, parties: Tensor, speakers: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the next state of who speaks, (n_ways, batch, hidden), and those of all parties.
+
+        Args:
+            prepared: of this step.
+            context: float32 (n_ways, batch, hidden).
+            parties: float32 (n_ways, batch, n_parties, hidden).
+            speakers: int64 (n_ways, batch).
+        """
+        speaker = self.dropout(self.speaker(prepared[0], context, of_speaker(parties, speakers)))
+        if self.listener is not None:
+            parties = self.dropout(self.listener(prepared[1], speaker, parties))
+        return speaker, with_speaker(parties, speakers, speaker)
+
+
 class AttentionOverDialogue(nn.Module):
     """Attention 'general2' of every utterance over all: e'_t = sum_j softmax_j((W e_t + b) . e_j) e_j.
 

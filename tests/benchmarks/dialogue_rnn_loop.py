@@ -36,8 +36,8 @@ def answer_dialogue(network: Any, text: Tensor, speakers: list[int]) -> Tensor:
 
 def emotion_states(network: Any, way: int, utterances: list[Tensor], speakers: list[int]) -> list[Tensor]:
     """Returns the state of the emotion at each utterance, in one direction."""
-    global_gru, speaker_gru = gru_of(network.global_cell, way), gru_of(network.speaker_cell, way)
-    listener_gru = gru_of(network.listener_cell, way) if network.listener_cell is not None else None
+    global_gru, speaker_gru = gru_of(network.world, way), gru_of(network.parties.speaker, way)
+    listener_gru = gru_of(network.parties.listener, way) if network.parties.listener is not None else None
     query = network.query.weight.chunk(2)[way]
     emotion_gru = tuple((network.emotion.forwards, network.emotion.backwards)[way].parameters())
     drop = network.state_dropout

@@ -98,7 +98,7 @@ def test_both_passes_leave_their_gradients(random_dialogues: Draw) -> None:
     network = system.build(Dimensions(WIDTHS, 7, 2, 9))
     batch = make_batch(random_dialogues(WIDTHS))
     value = system.backward(network, batch, None)
-    found = [own.grad for own in network.parameters()]
+    found = [own.grad.clone() for own in network.parameters()]
     tracked = with_gradients(batch)
     clean = system.loss(network, tracked, None)
     clean.backward(retain_graph=True)

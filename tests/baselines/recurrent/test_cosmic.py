@@ -24,9 +24,8 @@ RELATIONS = ["xIntent", "xAttr", "xNeed", "xWant", "xEffect", "xReact", "oWant",
 
 def emotion_states(network: Any, way: int, text: Tensor, knowledge: Tensor, speakers: list[int]) -> list[Tensor]:
     """States of the emotion at each utterance, in the order in which they are read."""
-    world_gru, outer_gru, inner_gru = (
-        gru_of(cell, way) for cell in (network.world_cell, network.outer_cell, network.inner_cell)
-    )
+    cells = (network.world, network.outer.speaker, network.inner.speaker)
+    world_gru, outer_gru, inner_gru = (gru_of(cell, way) for cell in cells)
     intent_gru, emotion_gru = (
         tuple((gru.forwards, gru.backwards)[way].parameters()) for gru in (network.intent, network.emotion)
     )
@@ -46,11 +45,11 @@ def emotion_states(network: Any, way: int, text: Tensor, knowledge: Tensor, spea
         inner[s] = step(inner_gru, torch.cat([about["xEffect"], context]), inner[s])
         intent[s] = step(intent_gru, torch.cat([about["xIntent"], inner[s]]), intent[s])
         for listener in set(speakers) - {s}:
-            if network.outer_listener is not None:
+            if network.outer.listener is not None:
                 heard = torch.cat([u, about["oReact"], outer[s]])
-                outer[listener] = step(gru_of(network.outer_listener, way), heard, outer[listener])
+                outer[listener] = step(gru_of(network.outer.listener, way), heard, outer[listener])
                 heard = torch.cat([about["oEffect"], inner[s]])
-                inner[listener] = step(gru_of(network.inner_listener, way), heard, inner[listener])
+                inner[listener] = step(gru_of(network.inner.listener, way), heard, inner[listener])
         emotion = step(emotion_gru, torch.cat([u, inner[s], outer[s], intent[s]]), emotion)
         states.append(emotion)
     return states
