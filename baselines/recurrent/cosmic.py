@@ -18,7 +18,7 @@ sizes and settings as in declare-lab/conv-emotion, preset for MELD with its cont
 `...@mean` are its mode 2, `...@r1-r4` its mode 0. Knowingly different from the code: attention does not see padding;
 states of intent and emotion are dropped out where they leave their GRU, not within; any number of people may speak;
 features, knowledge too, are standardised, with neither normalisation layers nor residual links; the epoch is chosen on
-dev; learning rate, l2, dropout and early stopping were chosen on MELD's dev split, without knowledge.
+dev, out of fewer, with early stopping.
 """
 
 from dataclasses import dataclass
