@@ -3,7 +3,11 @@
 BUILTIN = {
     "bc-lstm": "baselines.recurrent.contextual_lstm:BcLstm",
     "c-lstm": "baselines.recurrent.contextual_lstm:CLstm",
+    "coin": "baselines.recurrent.coin:Coin",
+    "cosmic": "baselines.recurrent.cosmic:Cosmic",
+    "cosmic-no-kb": "baselines.recurrent.cosmic:CosmicNoKb",
     "dialogue-llm": "baselines.llm.dialogue_llm:DialogueLLM",
+    "dialogue-rnn": "baselines.recurrent.dialogue_rnn:DialogueRnn",
     "few-shot": "baselines.llm.few_shot:FewShot",
     "minilm-logreg": "baselines.utterance.minilm_logreg:MinilmLogreg",
     "majority": "baselines.simple.majority:Majority",

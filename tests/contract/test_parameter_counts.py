@@ -19,8 +19,26 @@ COUNTS: list[tuple[str, Mapping[str, object], int, int, int]] = [
     ("bc-lstm", {}, 600, 7, 824_007),
     ("bc-lstm", {}, 1024, 7, 1_163_207),
     ("bc-lstm", {"layers": 1, "hidden": 128, "head": "linear"}, 1024, 7, 1_183_495),
+    ("dialogue-rnn", {"listener": False}, 600, 7, 2_036_607),  # declare-lab/conv-emotion, presets for MELD and IEMOCAP
+    ("dialogue-rnn", {"listener": False}, 1024, 7, 2_927_007),
+    ("dialogue-rnn", {}, 1024, 7, 4_120_407),
+    ("dialogue-rnn", {"party": 500, "emotion": 300, "listener": False}, 100, 6, 8_880_406),
+    ("dialogue-rnn", {"party": 500, "emotion": 300, "listener": False}, 1024, 6, 15_348_406),
+    ("dialogue-rnn", {"party": 500, "emotion": 300}, 1024, 6, 21_426_406),
+    # declare-lab/conv-emotion, mode 2, context attention 'simple'; layers it never uses left out
+    ("cosmic", {"knowledge": "file:f", "listener": False, "attention": False}, 1024, 7, 6_374_807),
+    ("cosmic", {"knowledge": "file:f", "attention": False}, 1024, 7, 8_390_807),
+    ("cosmic", {"knowledge": "file:f"}, 1024, 7, 8_390_807 + 810_900),
+    # less 768 rows in each of 5 cells of 150, in both directions: 2 * 5 * 768 * 450
+    ("cosmic-no-kb", {"attention": False}, 1024, 7, 8_390_807 - 3_456_000),
+    # no public code; ours: 100 * (d + 1), two cells 2 * 90_600, two layers 2 * 60_600, attention 3 * 10_100,
+    # and before the labels 20_100 + 606. DialogueLLM's table has 0.6 million.
+    ("coin", {"audio": "file:a", "visual": "file:v"}, 100, 6, 202_500 + 353_406),
 ]
 """(system, parameters, width of the text features, labels, weights); a new system adds its line."""
+
+OTHERS: Mapping[str, int] = {"audio": 1582, "visual": 342, "knowledge": 9 * 768}
+"""Width of the other features that a system reads."""
 
 
 @pytest.mark.parametrize(("name", "params", "width", "n_labels", "expected"), COUNTS)
@@ -29,5 +47,6 @@ def test_number_of_weights(name: str, params: Mapping[str, object], width: int, 
     load_plugins()
     predictor = build_predictor(PREDICTORS.get(name), params, seed=0)
     assert isinstance(predictor, NeuralPredictor)
-    network = predictor.build(Dimensions({"text": width}, n_labels, n_speakers=9, n_utterances=33))
+    widths = {stream: width if stream == "text" else OTHERS[stream] for stream in predictor.stream_encoders()}
+    network = predictor.build(Dimensions(widths, n_labels, n_speakers=9, n_utterances=33))
     assert sum(p.numel() for p in network.parameters()) == expected
