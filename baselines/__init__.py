@@ -3,10 +3,13 @@
 BUILTIN = {
     "bc-lstm": "baselines.recurrent.contextual_lstm:BcLstm",
     "c-lstm": "baselines.recurrent.contextual_lstm:CLstm",
+    "dag-erc": "baselines.graph.dag_erc:DagErc",
+    "dialogue-gcn": "baselines.graph.dialogue_gcn:DialogueGcn",
     "dialogue-llm": "baselines.llm.dialogue_llm:DialogueLLM",
     "few-shot": "baselines.llm.few_shot:FewShot",
     "minilm-logreg": "baselines.utterance.minilm_logreg:MinilmLogreg",
     "majority": "baselines.simple.majority:Majority",
+    "rgat": "baselines.graph.rgat:Rgat",
     "stratified": "baselines.simple.stratified:Stratified",
     "tfidf-logreg": "baselines.simple.tfidf_logreg:TfidfLogreg",
     "tfidf-svm": "baselines.simple.tfidf_svm:TfidfSvm",
