@@ -90,15 +90,16 @@ class DagLayer(nn.Module):
 
 
 def earliest(edges: Tensor) -> list[int]:
-    """Returns the first utterance that the i-th one of any dialogue listens to, for every i; n_utterances if to none."""
+    """Returns the first utterance that the i-th one of any dialogue listens to, for each i; n_utterances if to none."""
     first = torch.where(edges.any(-1), edges.int().argmax(-1), edges.shape[-1])
     starts: list[int] = first.amin(0).tolist()
     return starts
 
 
 def run_cells(state: Tensor, state_gates: Tensor, message: Tensor, message_gates: Tensor) -> Tensor:
-    """Returns the sum of two GRU cells, float32 (batch, hidden): one reads the state with the message as its memory, the
-    other reads the message with the state as its memory.
+    """Returns the sum of two GRU cells, float32 (batch, hidden).
+
+    One reads the state and has the message as its memory, the other reads the message and has the state.
 
     Args:
         state: float32 (batch, hidden).

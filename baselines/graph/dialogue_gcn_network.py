@@ -17,7 +17,15 @@ class DialogueGcnNetwork(nn.Module):
     """A context encoder, two graph convolutions, attention over the dialogue, and the labels."""
 
     def __init__(
-        self, width: int, hidden: int, n_bases: int, n_speakers: int, n_labels: int, dropout: float, past: int, future: int
+        self,
+        width: int,
+        hidden: int,
+        n_bases: int,
+        n_speakers: int,
+        n_labels: int,
+        dropout: float,
+        past: int,
+        future: int,
     ) -> None:
         super().__init__()
         self.past, self.future, self.n_speakers = past, future, n_speakers
@@ -73,7 +81,7 @@ class RelationalConvolution(nn.Module):
     def forward(self, states: Tensor, around: Tensor, weights: Tensor, relations: Tensor) -> Tensor:
         """Returns float32 (batch, n_utterances, hidden).
 
-        The states of a window are first added up for each basis, then multiplied by it: no matrix of a relation is made.
+        The states of a window are first added up for each basis, then multiplied by it: no relation gets a matrix.
 
         Args:
             states: float32 (batch, n_utterances, width).

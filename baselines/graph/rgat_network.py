@@ -24,7 +24,11 @@ class RgatNetwork(nn.Module):
         self.first = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout))
         self.attention = RelationalAttention(hidden, n_heads, past + 1 + future)
         self.head = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(2 * hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_labels)
+            nn.Dropout(dropout),
+            nn.Linear(2 * hidden, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, n_labels),
         )
 
     def forward(self, batch: DialogueBatch) -> Tensor:
@@ -36,7 +40,7 @@ class RgatNetwork(nn.Module):
 
 
 class RelationalAttention(nn.Module):
-    """Several heads of attention, each with weights, scores of distances and a softmax of its own for every relation."""
+    """Several heads of attention, with weights, scores of distances and a softmax of their own for every relation."""
 
     def __init__(self, hidden: int, n_heads: int, n_slots: int) -> None:
         super().__init__()

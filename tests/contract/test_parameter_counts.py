@@ -22,7 +22,7 @@ COUNTS: list[tuple[str, Mapping[str, object], int, int, int]] = [
     ("dialogue-gcn", {}, 1024, 7, 1_930_567),  # declare-lab/conv-emotion, used weights; nine speakers
     ("dag-erc", {"layers": 4}, 1024, 6, 6_213_910),  # shenwzh3/DAG-ERC, used weights
     ("dag-erc", {}, 1024, 7, 3_505_809),
-    # (768 + 1) 300 to narrow; 4 * 300 * 300 of relations, 4 * 2 * 300 to match, 2 * 21 distances; (600 + 1) 300 + 301 * 7
+    # 769 * 300 to narrow; 4 * 300 * 300 of relations, 4 * 2 * 300 to match, 2 * 21 distances; 601 * 300 + 301 * 7
     ("rgat", {}, 768, 7, 775_549),
 ]
 """(system, parameters, width of the text features, labels, weights); a new system adds its line."""

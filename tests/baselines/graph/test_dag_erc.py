@@ -33,9 +33,7 @@ def test_the_graph_goes_back_to_the_same_speaker(omega: int, random_dialogues: C
     batch = make_batch(dialogues, extra=2)
     edges = predecessors(batch, omega)
     assert not edges[~batch.mask].any()
-    walks = [
-        [heard_by(i, dialogue.speakers.tolist(), omega) for i in range(len(dialogue))] for dialogue in dialogues
-    ]
+    walks = [[heard_by(i, dialogue.speakers.tolist(), omega) for i in range(len(dialogue))] for dialogue in dialogues]
     for own, walk in zip(edges, walks, strict=True):
         assert [sorted(heard) for heard in walk] == [row.nonzero().squeeze(1).tolist() for row in own[: len(walk)]]
     n = edges.shape[1]

@@ -53,7 +53,9 @@ def test_positions_beyond_the_last_share_its_weights() -> None:
     torch.manual_seed(0)
     network: Any = DialogueGcn(hidden=6, bases=2).build(Dimensions({"text": 4}, 5, 2, 9)).eval()
     long = NumberedDialogue(
-        {"text": torch.randn(130, 4).numpy()}, (torch.arange(130) % 2).numpy(), torch.zeros(130, dtype=torch.int64).numpy()
+        {"text": torch.randn(130, 4).numpy()},
+        (torch.arange(130) % 2).numpy(),
+        torch.zeros(130, dtype=torch.int64).numpy(),
     )
     with torch.inference_mode():
         ours = network(make_batch([long]))[0]
