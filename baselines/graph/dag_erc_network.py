@@ -107,7 +107,7 @@ def run_cells(state: Tensor, state_gates: Tensor, message: Tensor, message_gates
         message: float32 (batch, hidden).
         message_gates: those of the message.
     """
-    x, m = (gates.unflatten(1, (2, 3, -1)) for gates in (state_gates, message_gates))
+    x, m = (torch.unflatten(gates, 1, (2, 3, -1)) for gates in (state_gates, message_gates))
     reset, update = torch.sigmoid(x[:, :, :2] + m[:, :, :2]).unbind(2)
     new_state = torch.tanh(x[:, 0, 2] + reset[:, 0] * m[:, 0, 2])
     new_message = torch.tanh(m[:, 1, 2] + reset[:, 1] * x[:, 1, 2])

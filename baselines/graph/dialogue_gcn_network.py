@@ -59,7 +59,7 @@ class DialogueGcnNetwork(nn.Module):
 
     def attend(self, states: Tensor, mask: Tensor) -> Tensor:
         """Returns states as means over those of their dialogue, weighted by similarity; shaped as they are."""
-        scores = torch.tanh(self.match(states) @ states.transpose(1, 2))
+        scores = self.match(states) @ states.transpose(1, 2)
         return masked_softmax(scores, mask[:, None]) @ states
 
 

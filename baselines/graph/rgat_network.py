@@ -58,13 +58,13 @@ class RelationalAttention(nn.Module):
             states: float32 (batch, n_utterances, hidden).
             windows: of the batch.
         """
-        weight = self.weight.unflatten(2, self.match.shape[2:])
+        weight = torch.unflatten(self.weight, 2, self.match.shape[2:])
         matched = torch.einsum("rwhd,srhd->srhw", weight, self.match).flatten(1, 2)
         listening, speaking = (states @ own.T for own in matched)
         scores = nn.functional.leaky_relu(listening[..., None] + windows.gather(speaking), 0.2)
-        scores = scores.unflatten(2, (N_RELATIONS, -1)) + self.distance.repeat(2, 1)[:, None]
+        scores = torch.unflatten(scores, 2, (N_RELATIONS, -1)) + self.distance.repeat(2, 1)[:, None]
         weights = masked_softmax(scores, relations(windows)[:, :, :, None]).flatten(2, 3)
-        mixed = (weights @ windows.gather(states).transpose(2, 3)).unflatten(2, (N_RELATIONS, -1))
+        mixed = torch.unflatten(weights @ windows.gather(states).transpose(2, 3), 2, (N_RELATIONS, -1))
         return torch.einsum("bnrhw,rwhd->bnhd", mixed, weight).flatten(2)
 
 

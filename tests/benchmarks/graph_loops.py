@@ -38,7 +38,7 @@ def dialogue_gcn_logits(network: Any, dialogue: Any) -> Tensor:
         z.append(torch.cat([e[i], network.around(around) + network.itself(h[i])]))
     logits = []
     for i in range(n):
-        beta = torch.softmax(torch.stack([torch.tanh(network.match(z[i]) @ z[j]) for j in range(n)]), dim=0)
+        beta = torch.softmax(torch.stack([network.match(z[i]) @ z[j] for j in range(n)]), dim=0)
         logits.append(network.head(sum(weight * z[j] for j, weight in enumerate(beta))))
     return torch.stack(logits)
 
