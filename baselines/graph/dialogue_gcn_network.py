@@ -35,6 +35,7 @@ class DialogueGcnNetwork(nn.Module):
         self.around = nn.Linear(hidden, hidden)
         self.itself = nn.Linear(hidden, hidden, bias=False)
         self.match = nn.Linear(3 * hidden, 3 * hidden)
+        nn.init.eye_(self.match.weight)
         self.head = nn.Sequential(
             nn.Linear(3 * hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_labels)
         )

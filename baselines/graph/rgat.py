@@ -1,18 +1,18 @@
 """RGAT, reconstructed: graph attention by speaker and order, with learned scores of the distance.
 
     h_i = ReLU(W u_i)
-    r in {same speaker, other} x {past, future}                     N_r(i): from i - past to i + future, i in its own past
+    r in {same speaker, other} x {past, future}                     N_r(i): from i - past to i + future; i is in its past
     alpha_rij = softmax_{j in N_r(i)}( LeakyReLU( a_r . [W_r h_i; W_r h_j] ) + p_{r,j-i} )
     g_i = sum_r sum_{j in N_r(i)} alpha_rij W_r h_j, in each of several heads
     y_i = softmax( W_2 ReLU( W_1 [h_i; g_i] ) )
 
 Source: Ishiwatari et al. 2020, "Relation-aware Graph Attention Networks with Relational Position Encodings for Emotion
-Recognition in Conversations"; no code was published, and little but the equations is known. Knowingly different from it:
-over the features of the chosen encoder, which is not trained along, where the paper tunes BERT with the graph.
+Recognition in Conversations"; no code was published, and little but the equations is known. Knowingly different from
+it: over the features of the chosen encoder, which is not trained along, where the paper tunes BERT with the graph.
 
-What the equations leave open is chosen: a layer with ReLU before the graph, and dropout after it and before both layers of
+What the equations leave open is chosen: a layer with ReLU before the graph, dropout after it and before both layers of
 the head; width 300, 6 heads, one layer of attention; windows of 10; an utterance belongs to its own past; slope 0.2 of
-LeakyReLU; scores of distances that begin at 0 and are shared by the heads; all settings of training, on MELD's dev split.
+LeakyReLU; scores of distances that begin at 0 and are shared by the heads; all settings of training.
 """
 
 from dataclasses import dataclass
@@ -41,8 +41,11 @@ if TYPE_CHECKING:
 class Rgat(NeuralPredictor):
     """Reads the whole dialogue."""
 
+    epochs: int = 20
+    patience: int = 5
+    batch_size: int = 16
     learning_rate: float = 3e-4
-    dropout: float = 0.4
+    dropout: float = 0.5
     hidden: int = 300
     """Width of all states; a multiple of the number of heads."""
     heads: int = 6
