@@ -12,8 +12,8 @@ Nothing stands between the sum and the softmax of alpha, so that b and the part 
 
 Source: Shen et al. 2021, "Directed Acyclic Graph Network for Conversational Emotion Recognition", section 3; sizes and
 layers as in shenwzh3/DAG-ERC for MELD. Knowingly different from it: weights that are never used do not exist; equally
-good epochs are not told apart by test; a higher learning rate, more dropout, smaller batches and fewer epochs with early
-stopping: 70 epochs at 1e-5 take too long.
+good epochs are not told apart by test; a higher learning rate, more dropout, smaller batches and fewer epochs with
+early stopping: 70 epochs at 1e-5 take too long.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """RGAT, reconstructed: graph attention by speaker and order, with learned scores of the distance.
 
     h_i = ReLU(W u_i)
-    r in {same speaker, other} x {past, future}                     N_r(i): from i - past to i + future; i is in its past
+    r in {same speaker, other} x {past, future}                N_r(i): from i - past to i + future; i is in its past
     alpha_rij = softmax_{j in N_r(i)}( LeakyReLU( a_r . [W_r h_i; W_r h_j] ) + p_{r,j-i} )
     g_i = sum_r sum_{j in N_r(i)} alpha_rij W_r h_j, in each of several heads
     y_i = softmax( W_2 ReLU( W_1 [h_i; g_i] ) )

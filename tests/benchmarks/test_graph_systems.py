@@ -1,8 +1,8 @@
 """Training the graph systems: ours, over padded batches, against loops written from the equations, in the same run.
 
 The loops (graph_loops.py) take one Python step for every utterance and edge, with the same weights and the same
-numbers. Dialogues have about MELD's lengths and numbers of speakers, and random features of MiniLM's width. Time is that of one
-processor, with one thread, so that what else the machine does matters little.
+numbers. Dialogues have about MELD's lengths and numbers of speakers, and random features of MiniLM's width. Time is
+that of one processor, with one thread, so that what else the machine does matters little.
 """
 
 from __future__ import annotations
