@@ -40,6 +40,9 @@ SMALL: Mapping[str, Mapping[str, object]] = {
     "cosmic": {"party": 20, "emotion": 20, "dropout": 0.1, "state_dropout": 0.0},
     "cosmic-no-kb": {"party": 20, "emotion": 20, "dropout": 0.1, "state_dropout": 0.0},
     "dialogue-rnn": {"party": 20, "emotion": 20},
+    "dag-erc": {"hidden": 32},
+    "dialogue-gcn": {"hidden": 24, "bases": 6},
+    "rgat": {"hidden": 24},
 }
 """Parameters by system that make it quick to train; beside two epochs, which all get."""
 

@@ -34,6 +34,11 @@ COUNTS: list[tuple[str, Mapping[str, object], int, int, int]] = [
     # no public code; ours: 100 * (d + 1), two cells 2 * 90_600, two layers 2 * 60_600, attention 3 * 10_100,
     # and before the labels 20_100 + 606. DialogueLLM's table has 0.6 million.
     ("coin", {"audio": "file:a", "visual": "file:v"}, 100, 6, 202_500 + 353_406),
+    ("dialogue-gcn", {}, 1024, 7, 1_930_567),  # declare-lab/conv-emotion, used weights; nine speakers
+    ("dag-erc", {"layers": 4}, 1024, 6, 6_213_910),  # shenwzh3/DAG-ERC, used weights
+    ("dag-erc", {}, 1024, 7, 3_505_809),
+    # 769 * 300 to narrow; 4 * 300 * 300 of relations, 4 * 2 * 300 to match, 2 * 21 distances; 601 * 300 + 301 * 7
+    ("rgat", {}, 768, 7, 775_549),
 ]
 """(system, parameters, width of the text features, labels, weights); a new system adds its line."""
 
