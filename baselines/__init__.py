@@ -3,8 +3,10 @@
 BUILTIN = {
     "bc-lstm": "baselines.recurrent.contextual_lstm:BcLstm",
     "c-lstm": "baselines.recurrent.contextual_lstm:CLstm",
+    "cmn": "baselines.memory.cmn:Cmn",
     "dialogue-llm": "baselines.llm.dialogue_llm:DialogueLLM",
     "few-shot": "baselines.llm.few_shot:FewShot",
+    "icon": "baselines.memory.icon:Icon",
     "minilm-logreg": "baselines.utterance.minilm_logreg:MinilmLogreg",
     "majority": "baselines.simple.majority:Majority",
     "stratified": "baselines.simple.stratified:Stratified",

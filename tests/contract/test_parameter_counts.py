@@ -19,6 +19,9 @@ COUNTS: list[tuple[str, Mapping[str, object], int, int, int]] = [
     ("bc-lstm", {}, 600, 7, 824_007),
     ("bc-lstm", {}, 1024, 7, 1_163_207),
     ("bc-lstm", {"layers": 1, "hidden": 128, "head": "linear"}, 1024, 7, 1_183_495),
+    ("icon", {}, 100, 6, 700 * 100 + 181_906 + 1_200),  # declare-lab/conv-emotion; 4 second biases of 300 in PyTorch
+    ("icon", {}, 384, 7, 700 * 384 + 183_207),
+    ("cmn", {}, 100, 6, 700 * 100 + 183_106),  # own count: the same layers as ICON, used otherwise
 ]
 """(system, parameters, width of the text features, labels, weights); a new system adds its line."""
 
