@@ -80,7 +80,7 @@ class GraphAttention(nn.Module):
 
     def _by_head(self, states: Tensor) -> Tensor:
         """Returns (..., heads, hidden) from (..., heads * hidden)."""
-        return states.unflatten(-1, (self.heads, -1))
+        return states.reshape(*states.shape[:-1], self.heads, -1)
 
     def _score(self, pairs: Tensor) -> Tensor:
         """Returns (..., heads) from (..., heads, hidden)."""
