@@ -13,7 +13,8 @@ are not read, where the public code runs its memory layers over them and lets th
 and other is drawn once for all targets of a speaker whose history begins alike, not for each; gradients are cut to a
 norm of 40 all together, not one by one; weights are drawn as usual in PyTorch. The public code averages the loss over
 512 utterances, zero rows among them, and takes the epoch from test dialogues; here a batch is of dialogues and the
-epoch is chosen on dev. Learning rate, l2, dropout and batch size chosen on MELD's dev split.
+epoch is chosen on dev. Learning rate and l2 are the public ones; dropout is .5, where it drops .7, and training stops
+early. These settings are not the outcome of a search.
 """
 
 from dataclasses import dataclass

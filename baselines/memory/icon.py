@@ -8,7 +8,7 @@ Source: Hazarika et al. 2018, "ICON: Interactive Conversational Memory Network f
 section 4; declare-lab/conv-emotion (ICON). Knowingly different: the published system is dyadic; here "own" is the
 history of the speaker of the target, and "other" that of everyone else. The rest as in CMN: no layer runs over the
 empty slots that precede a dialogue, dropout is shared by targets, gradients are cut all together, a batch is of
-dialogues, and the epoch is chosen on dev. Learning rate, l2, dropout and batch size chosen on MELD's dev split.
+dialogues, and the epoch is chosen on dev. Settings as in CMN.
 """
 
 from dataclasses import dataclass
