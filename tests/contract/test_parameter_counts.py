@@ -39,6 +39,14 @@ COUNTS: list[tuple[str, Mapping[str, object], int, int, int]] = [
     ("dag-erc", {}, 1024, 7, 3_505_809),
     # 769 * 300 to narrow; 4 * 300 * 300 of relations, 4 * 2 * 300 to match, 2 * 21 distances; 601 * 300 + 301 * 7
     ("rgat", {}, 768, 7, 775_549),
+    ("icon", {}, 100, 6, 700 * 100 + 181_906 + 1_200),  # declare-lab/conv-emotion; 4 second biases of 300 in PyTorch
+    ("icon", {}, 384, 7, 700 * 384 + 183_207),
+    ("cmn", {}, 100, 6, 700 * 100 + 183_106),  # own count: the same layers as ICON, used otherwise
+    # own count at the published sizes: text 240,400 + 1,926,400 + 80,200; 9 speakers 1,800; 45 relations 9,000;
+    # extractor 161,000; 5 layers of 644,000; 2 heads of 1,407; 2 scales
+    ("graph-cfc", {"hidden": 200, "layers": 5}, 600, 7, 5_641_616),
+    # own count: 3 BiGRU of 291,600; 2 questions of 40,000; heads 4,207 and 60,100; 1 offset
+    ("mtl", {}, 384, 7, 1_019_108),
 ]
 """(system, parameters, width of the text features, labels, weights); a new system adds its line."""
 
