@@ -3,11 +3,13 @@
 BUILTIN = {
     "bc-lstm": "baselines.recurrent.contextual_lstm:BcLstm",
     "c-lstm": "baselines.recurrent.contextual_lstm:CLstm",
+    "dialog-xl": "baselines.transformers.dialog_xl:DialogXl",
     "dialogue-llm": "baselines.llm.dialogue_llm:DialogueLLM",
     "emoberta": "baselines.transformers.emoberta:EmoBerta",
     "few-shot": "baselines.llm.few_shot:FewShot",
     "minilm-logreg": "baselines.utterance.minilm_logreg:MinilmLogreg",
     "majority": "baselines.simple.majority:Majority",
+    "roberta": "baselines.transformers.roberta:Roberta",
     "stratified": "baselines.simple.stratified:Stratified",
     "tfidf-logreg": "baselines.simple.tfidf_logreg:TfidfLogreg",
     "tfidf-svm": "baselines.simple.tfidf_svm:TfidfSvm",

@@ -6,6 +6,7 @@ A system is a dataclass with its own settings, `read`, which says what of a dial
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -107,6 +108,14 @@ class FineTunedTransformer(Predictor):
         passage after the other, on the device of its weights.
         """
 
+    def prepare(self, network: "nn.Module", passages: Sequence[Passage]) -> None:
+        """Teaches a new network something before it sees any label. Default: nothing.
+
+        Args:
+            network: before any training; random numbers are drawn from the seed.
+            passages: of the training split.
+        """
+
     def loss(self, network: "nn.Module", batch: Sequence[Passage], weights: "Tensor | None") -> "Tensor":
         """Returns what is minimised, a scalar: cross-entropy, averaged over labelled answers by their weights.
 
@@ -177,6 +186,8 @@ class FineTunedTransformer(Predictor):
             done, total = progress.epoch * n_updates, plan.epochs * n_updates
             self._session.report(FitProgress(done, total, describe_epoch(progress)))
 
+        with self._own_randomness():
+            self.prepare(network, passages)
         task = self._task(network, passages, dev_passages, self.epochs * n_updates)
         progress = train_network(task, plan, self._checkpoints(), tell)
         self._network = network
@@ -250,16 +261,22 @@ class FineTunedTransformer(Predictor):
     def _new_network(self) -> "tuple[Any, nn.Module]":
         """Returns (tokenizer, network) before any training, new weights drawn from the seed, on its device."""
         check_packages("torch", "transformers", "safetensors")
-        import torch
-
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+        with self._own_randomness():
             tokenizer, encoder = self.load_base()
             if self.n_tokens > tokenizer.model_max_length:
                 raise ConfigError(
                     f"n_tokens {self.n_tokens!r}: encoder {self.encoder!r} reads {tokenizer.model_max_length} at most"
                 )
             return tokenizer, self.build(encoder, tokenizer, len(self._labels)).to(pick_device())
+
+    @contextmanager
+    def _own_randomness(self) -> Iterator[None]:
+        """Seeds torch, and leaves everybody else's numbers as they were."""
+        import torch
+
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            yield
 
     def _checkpoints(self) -> "Checkpoints":
         from baselines.neural.checkpoints import Checkpoints

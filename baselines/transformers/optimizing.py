@@ -28,7 +28,7 @@ def make_adamw(
         {"params": [w for w in weights if w.dim() >= 2], "weight_decay": weight_decay},
         {"params": [w for w in weights if w.dim() < 2], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=learning_rate)
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate, fused=True)
     n_warm = max(1, round(warmup * n_updates))
 
     def set_rate(optimizer: Any, *_: Any) -> None:
@@ -43,4 +43,4 @@ def make_adamw(
 
 def updates_made(optimizer: torch.optim.Optimizer) -> int:
     """Returns how many updates an optimizer has made."""
-    return max((int(state["step"]) for state in optimizer.state.values()), default=0)
+    return next((int(state["step"]) for state in optimizer.state.values()), 0)
