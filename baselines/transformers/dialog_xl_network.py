@@ -152,7 +152,7 @@ class DialogXlNetwork(nn.Module):
         batch, n_tokens = ids.shape
         past = seen[self.kinds].permute(2, 1, 0)  # (n_slots, batch, n_heads)
         own = mask.t()[..., None].expand(-1, -1, past.shape[-1])
-        hidden = (~torch.cat([past, own]))[None].expand(n_tokens, -1, -1, -1).to(model.dtype)
+        hidden = (~torch.cat([past, own]))[None].to(model.dtype)  # alike for all tokens that look
         places = model.relative_positional_encoding(n_tokens, len(past) + n_tokens, bsz=batch)
         places, states = model.dropout(places.to(ids.device)), model.dropout(model.word_embedding(ids.t()))
         inputs = []

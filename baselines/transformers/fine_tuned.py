@@ -173,6 +173,7 @@ class FineTunedTransformer(Predictor):
             ModelError: the encoder cannot be loaded, or the loss is not finite.
             MissingDependencyError: torch or transformers is not installed.
         """
+        check_packages("torch", "transformers", "safetensors")
         from baselines.neural.training import Plan
         from baselines.neural.training import train as train_network
 
@@ -260,7 +261,6 @@ class FineTunedTransformer(Predictor):
 
     def _new_network(self) -> "tuple[Any, nn.Module]":
         """Returns (tokenizer, network) before any training, new weights drawn from the seed, on its device."""
-        check_packages("torch", "transformers", "safetensors")
         with self._own_randomness():
             tokenizer, encoder = self.load_base()
             if self.n_tokens > tokenizer.model_max_length:
