@@ -8,6 +8,7 @@ BUILTIN = {
     "minilm-logreg": "baselines.utterance.minilm_logreg:MinilmLogreg",
     "majority": "baselines.simple.majority:Majority",
     "stratified": "baselines.simple.stratified:Stratified",
+    "textcnn": "baselines.utterance.text_cnn:TextCnn",
     "tfidf-logreg": "baselines.simple.tfidf_logreg:TfidfLogreg",
     "tfidf-svm": "baselines.simple.tfidf_svm:TfidfSvm",
     "zero-shot": "baselines.llm.zero_shot:ZeroShot",
