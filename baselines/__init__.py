@@ -4,6 +4,7 @@ BUILTIN = {
     "bc-lstm": "baselines.recurrent.contextual_lstm:BcLstm",
     "c-lstm": "baselines.recurrent.contextual_lstm:CLstm",
     "dialogue-llm": "baselines.llm.dialogue_llm:DialogueLLM",
+    "emoberta": "baselines.transformers.emoberta:EmoBerta",
     "few-shot": "baselines.llm.few_shot:FewShot",
     "minilm-logreg": "baselines.utterance.minilm_logreg:MinilmLogreg",
     "majority": "baselines.simple.majority:Majority",

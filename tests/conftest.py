@@ -233,3 +233,69 @@ def assert_batch_invariant(random_dialogues: Callable[..., list[Any]]) -> Callab
                 np.testing.assert_allclose(other, own, atol=1e-5)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Returns a function from a kind of architecture to a folder with a small one, its weights random.
+
+    Kinds are roberta, bert, xlnet and bart; all have a width of 16, two layers of four heads, and a tokenizer that has
+    learned from the bundled sample.
+    """
+    transformers = pytest.importorskip("transformers")
+    from harness.llm.local.tiny import sample_texts
+
+    sizes = {
+        "roberta": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32},
+        "bert": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32},
+        "xlnet": {"d_model": 16, "n_layer": 2, "n_head": 4, "d_inner": 32},
+        "bart": {
+            "d_model": 16, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
+            "decoder_attention_heads": 4, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32,
+        },
+    }  # fmt: skip
+    classes = {"roberta": "Roberta", "bert": "Bert", "xlnet": "XLNet", "bart": "Bart"}
+    places = {"roberta": 130, "bert": 128, "bart": 128}
+    root = tmp_path_factory.mktemp("bases")
+
+    def build(kind: str) -> Path:
+        import torch
+
+        folder = root / f"tiny-{kind}"
+        if folder.is_dir():
+            return folder
+        tokenizer = _train_tokenizer(sample_texts())
+        marks = {f"{mark}_token_id": getattr(tokenizer, f"{mark}_token_id") for mark in ("pad", "bos", "eos")}
+        limit = {"max_position_embeddings": places[kind]} if kind in places else {}
+        config = getattr(transformers, f"{classes[kind]}Config")(
+            vocab_size=len(tokenizer), **sizes[kind], **marks, **limit
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = getattr(transformers, f"{classes[kind]}Model")(config)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return folder
+
+    return build
+
+
+def _train_tokenizer(texts: Sequence[str]) -> Any:
+    """Returns a byte-level BPE tokenizer of at most 128 tokens a text, with the marks that RoBERTa's has."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    marks = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=marks, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", cls_token="<s>", sep_token="</s>",
+        pad_token="<pad>", unk_token="<unk>", mask_token="<mask>", model_max_length=128,
+    )  # fmt: skip

@@ -7,7 +7,6 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -20,9 +19,10 @@ from baselines.neural.numbering import (
     number_dialogues,
     number_labels,
 )
+from baselines.neural.outcome import check_packages, describe_epoch, make_predictions, pick_device, summarise_training
 from baselines.neural.views import join_beginnings
 from harness.data import Split
-from harness.errors import ConfigError, DataError, MissingDependencyError, PredictionError
+from harness.errors import ConfigError, DataError, PredictionError
 from harness.predictors.featured import FeaturePredictor, Stream, check_fraction, check_positive
 from harness.predictors.session import FitProgress
 from harness.schema import DialogueView, Prediction
@@ -83,7 +83,10 @@ class NeuralPredictor(FeaturePredictor):
     """To which the gradient of all weights together is cut; None: it is not."""
     code_modules: ClassVar[tuple[str, ...]] = (
         *FeaturePredictor.code_modules,
-        *(f"baselines.neural.{name}" for name in ("batch", "layers", "numbering", "training", "checkpoints", "views")),
+        *(
+            f"baselines.neural.{name}"
+            for name in ("batch", "layers", "numbering", "training", "checkpoints", "views", "outcome")
+        ),
     )
 
     _labels: tuple[str, ...] = field(default=(), init=False, repr=False)
@@ -145,7 +148,7 @@ class NeuralPredictor(FeaturePredictor):
             MissingDependencyError: torch is not installed.
             PredictionError: the system is declared causal and looks ahead.
         """
-        _check_packages()
+        check_packages("torch", "safetensors")
         from baselines.neural.training import Plan
         from baselines.neural.training import train as train_network
 
@@ -160,13 +163,7 @@ class NeuralPredictor(FeaturePredictor):
         network = self._network = self._new_network()
         plan = Plan(self.epochs, self.batch_size, self.patience, self.seed)
         progress = train_network(self._task(network, items, dev_items), plan, self._checkpoints(), self._tell_epoch)
-        self._training = {
-            "n_parameters": sum(p.numel() for p in network.parameters()),
-            "best_epoch": progress.best_epoch,
-            "n_epochs": progress.epoch,
-            "dev_weighted_f1": round(max(progress.scores), 6),
-            "device": self._device,
-        }
+        self._training = summarise_training(network, progress, self._device)
         if self.causal:
             self._check_causal(max(items, key=len))
 
@@ -197,7 +194,7 @@ class NeuralPredictor(FeaturePredictor):
 
     def load(self, folder: Path) -> None:
         """Restores what `save` wrote."""
-        _check_packages()
+        check_packages("torch", "safetensors")
         from safetensors.numpy import load_file as load_arrays
         from safetensors.torch import load_file
 
@@ -216,9 +213,7 @@ class NeuralPredictor(FeaturePredictor):
 
     @property
     def _device(self) -> str:
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return pick_device()
 
     def _new_network(self) -> "nn.Module":
         """Returns a network with weights drawn from the seed, on its device."""
@@ -283,8 +278,6 @@ class NeuralPredictor(FeaturePredictor):
     def _answer(
         self, network: "nn.Module", views: Sequence[DialogueView], numbered: Any = None
     ) -> Iterator[list[Prediction]]:
-        from scipy.special import softmax
-
         from baselines.neural.training import one_thread, predict_items
 
         if not views:
@@ -293,13 +286,7 @@ class NeuralPredictor(FeaturePredictor):
         with one_thread():
             answers = predict_items(network, items, lambda batch: self._logits(network, batch), len)
         for view, number in zip(views, belongs, strict=True):
-            scores = softmax(answers[number][list(view.target_positions)].astype(np.float64), axis=1)
-            yield [
-                Prediction(
-                    target.id, self._labels[int(own.argmax())], dict(zip(self._labels, own.tolist(), strict=True))
-                )
-                for target, own in zip(view.targets, scores, strict=True)
-            ]
+            yield make_predictions(view, answers[number][list(view.target_positions)], self._labels)
 
     def _check_causal(self, item: NumberedDialogue) -> None:
         """Checks that the first half of a dialogue is answered alike whatever its second half is."""
@@ -317,13 +304,4 @@ class NeuralPredictor(FeaturePredictor):
             )
 
     def _tell_epoch(self, progress: "Progress", plan: "Plan") -> None:
-        best = max(progress.scores)
-        text = f"loss {progress.losses[-1]:.3f}, dev F1 {progress.scores[-1]:.4f}, best {best:.4f}"
-        self._session.report(FitProgress(progress.epoch, plan.epochs, text))
-
-
-def _check_packages() -> None:
-    """Raises MissingDependencyError if a package that networks need is not installed."""
-    for package in ("torch", "safetensors"):
-        if find_spec(package) is None:
-            raise MissingDependencyError.of(package, "models", "a neural system")
+        self._session.report(FitProgress(progress.epoch, plan.epochs, describe_epoch(progress)))

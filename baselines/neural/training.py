@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -42,6 +42,9 @@ class Plan:
     patience: int
     """Epochs without a better score on dev after which training stops; 0: it never does."""
     seed: int
+    all_threads: bool = False
+    """Whether torch computes with as many threads as the process has, which pays for large networks, else with
+    `N_THREADS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def train(task: Task[Item], plan: Plan, checkpoints: Checkpoints, tell: Tell) ->
         StoreError: checkpoints cannot be written or read.
     """
     progress = checkpoints.restore(task.network, task.optimizer) or Progress()
-    with one_thread(), torch.random.fork_rng():
+    with nullcontext() if plan.all_threads else one_thread(), torch.random.fork_rng():
         while not is_over(progress, plan):
             begin = time.perf_counter()
             epoch = progress.epoch + 1

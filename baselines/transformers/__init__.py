@@ -1,0 +1,1 @@
+"""Pretrained transformers fine-tuned end to end: they read words, not features."""
