@@ -3,6 +3,7 @@
 BUILTIN = {
     "bc-lstm": "baselines.recurrent.contextual_lstm:BcLstm",
     "c-lstm": "baselines.recurrent.contextual_lstm:CLstm",
+    "cog-bart": "baselines.transformers.cog_bart:CogBart",
     "dialogue-llm": "baselines.llm.dialogue_llm:DialogueLLM",
     "emoberta": "baselines.transformers.emoberta:EmoBerta",
     "few-shot": "baselines.llm.few_shot:FewShot",
@@ -12,5 +13,7 @@ BUILTIN = {
     "textcnn": "baselines.utterance.text_cnn:TextCnn",
     "tfidf-logreg": "baselines.simple.tfidf_logreg:TfidfLogreg",
     "tfidf-svm": "baselines.simple.tfidf_svm:TfidfSvm",
+    "todkat": "baselines.transformers.todkat:Todkat",
+    "todkat-no-kb": "baselines.transformers.todkat:TodkatNoKb",
     "zero-shot": "baselines.llm.zero_shot:ZeroShot",
 }

@@ -3,13 +3,13 @@
     f_k = max_t ReLU(W_k [w_t .. w_t+k-1] + b_k),  k = 3, 4, 5        h = ReLU(W_h [f_3; f_4; f_5] + b_h)
     y = softmax(W_y h + b_y)
 
-with 50 filters of each length, h 100 wide, and dropout before W_h and W_y. Word vectors are GloVe's, frozen, where a file
-of them is given; without one they are learned with the rest from the training split, and the card says so.
+with 50 filters of each length, h 100 wide, and dropout before W_h and W_y. Word vectors are GloVe's, frozen, where a
+file of them is given; without one they are learned with the rest from the training split, and the card says so.
 
-Source: Kim 2014, "Convolutional Neural Networks for Sentence Classification", section 2; sizes as the class of that name
-in declare-lab/conv-emotion. Knowingly different: utterances are padded to the longest filter and no window reaches
-beyond; the epoch is chosen on dev; without GloVe the word vectors are learned; dropout, learning rate, l2 and the width
-of learned vectors were chosen on MELD's dev split.
+Source: Kim 2014, "Convolutional Neural Networks for Sentence Classification", section 2; sizes as the class of that
+name in declare-lab/conv-emotion. Knowingly different: utterances are padded to the longest filter, and no window
+reaches further; the epoch is chosen on dev; without GloVe the word vectors are learned. Learning rate, dropout and the
+width of learned vectors were chosen on MELD's dev split.
 """
 
 import json
@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.neural.outcome import check_packages, describe_epoch, make_predictions, pick_device, summarise_training
 from baselines.utterance.words import Vocabulary, WordVectors, repeated_words
 from harness.data import Split
-from harness.errors import ConfigError, MissingDependencyError, PredictionError
+from harness.errors import ConfigError, PredictionError
 from harness.features.weights import content_name
 from harness.predictors import Predictor, PredictorCard, register_predictor
 from harness.predictors.featured import check_fraction, check_positive
@@ -31,7 +32,7 @@ from harness.predictors.session import FitProgress, Session
 from harness.schema import DialogueView, Prediction
 
 if TYPE_CHECKING:
-    from baselines.neural.checkpoints import Progress
+    from baselines.neural.checkpoints import Checkpoints, Progress
     from baselines.neural.training import Plan, Task
     from baselines.utterance.text_cnn_network import TextCnnNetwork
 
@@ -86,7 +87,7 @@ class TextCnn(Predictor):
     hidden: ClassVar[int] = 100
     code_modules: ClassVar[tuple[str, ...]] = (
         "baselines.utterance.words", "baselines.utterance.text_cnn_network",
-        "baselines.neural.training", "baselines.neural.checkpoints",
+        "baselines.neural.training", "baselines.neural.checkpoints", "baselines.neural.outcome",
     )  # fmt: skip
 
     _session: Session = field(default_factory=Session, init=False, repr=False)
@@ -118,7 +119,9 @@ class TextCnn(Predictor):
     @classmethod
     def refine_card(cls, card: PredictorCard, params: Mapping[str, Any]) -> PredictorCard:
         """Returns the card with the kind of word vectors."""
-        return replace(card, features=("text: glove, frozen" if params.get("word_vectors") else "text: words, learned",))
+        return replace(
+            card, features=("text: glove, frozen" if params.get("word_vectors") else "text: words, learned",)
+        )
 
     def fit(self, train: Split, dev: Split) -> None:
         """Trains, and keeps the weights of the epoch with the highest weighted F1 on dev.
@@ -128,11 +131,9 @@ class TextCnn(Predictor):
             DataError: the file is no GloVe text file, or has no word of the training split.
             MissingDependencyError: torch is not installed.
         """
-        try:
-            from baselines.neural.training import Plan
-            from baselines.neural.training import train as train_network
-        except ImportError as error:
-            raise MissingDependencyError.of(error.name or "torch", "models", "a neural system") from error
+        check_packages("torch", "safetensors")
+        from baselines.neural.training import Plan
+        from baselines.neural.training import train as train_network
 
         self._labels = train.label_set.labels
         texts = [u.text for u in train.utterances()]
@@ -144,13 +145,9 @@ class TextCnn(Predictor):
         plan = Plan(self.epochs, self.batch_size, self.patience, self.seed)
         task = self._task(network, self._number_split(train), self._number_split(dev))
         progress = train_network(task, plan, self._checkpoints(), self._tell_epoch)
-        self._training = {
-            "n_words": len(self._vocabulary.words),
+        self._training = summarise_training(network, progress, pick_device()) | {
             "n_parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
-            "best_epoch": progress.best_epoch,
-            "n_epochs": progress.epoch,
-            "dev_weighted_f1": round(max(progress.scores), 6),
-            "device": self._device,
+            "n_words": len(self._vocabulary.words),
         }
 
     def predict_batch(self, dialogues: Sequence[DialogueView]) -> Iterator[list[Prediction]]:
@@ -180,10 +177,8 @@ class TextCnn(Predictor):
 
     def load(self, folder: Path) -> None:
         """Restores what `save` wrote; the file of word vectors is not needed."""
-        try:
-            from safetensors.torch import load_file
-        except ImportError as error:
-            raise MissingDependencyError.of(error.name or "torch", "models", "a neural system") from error
+        check_packages("torch", "safetensors")
+        from safetensors.torch import load_file
 
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         self._labels, self._training = tuple(settings["labels"]), settings["training"]
@@ -196,12 +191,6 @@ class TextCnn(Predictor):
         return {"training": self._training} if self._training else {}
 
     # Parts
-
-    @property
-    def _device(self) -> str:
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "cpu"
 
     def _new_network(self, width: int) -> "TextCnnNetwork":
         """Returns a network with weights drawn from the seed, on its device; word vectors are those of the file."""
@@ -217,9 +206,9 @@ class TextCnn(Predictor):
             )  # fmt: skip
         if self._vectors is not None:
             network.words.weight.data.copy_(torch.from_numpy(self._vectors))
-        return network.to(self._device)
+        return network.to(pick_device())
 
-    def _checkpoints(self) -> Any:
+    def _checkpoints(self) -> "Checkpoints":
         from baselines.neural.checkpoints import Checkpoints
 
         return Checkpoints(self._session.checkpoints)
@@ -235,7 +224,7 @@ class TextCnn(Predictor):
 
         def backward(batch: Sequence[NumberedUtterance]) -> float:
             network.zero_grad()
-            logits = network(*pad_words([one.words for one in batch], self._device))
+            logits = network(*pad_words([one.words for one in batch], pick_device()))
             loss = cross_entropy(logits, torch.tensor([one.label for one in batch], device=logits.device))
             loss.backward()  # type: ignore[no-untyped-call]
             return float(loss.detach())
@@ -251,7 +240,7 @@ class TextCnn(Predictor):
         """Returns logits float32 (1, n_labels) of each utterance."""
         from baselines.utterance.text_cnn_network import pad_words
 
-        return list(network(*pad_words([one.words for one in batch], self._device)).cpu().numpy()[:, None])
+        return list(network(*pad_words([one.words for one in batch], pick_device())).cpu().numpy()[:, None])
 
     def _number_split(self, split: Split) -> list[NumberedUtterance]:
         """Returns the labelled utterances of a split as numbers."""
@@ -262,22 +251,14 @@ class TextCnn(Predictor):
         ]
 
     def _answer(self, network: "TextCnnNetwork", views: Sequence[DialogueView]) -> Iterator[list[Prediction]]:
-        from scipy.special import softmax
-
         from baselines.neural.training import one_thread, predict_items
 
         items = [NumberedUtterance(self._vocabulary.number(u.text), -1) for view in views for u in view.targets]
         with one_thread():
             answers = iter(predict_items(network, items, lambda batch: self._logits(network, batch), len))
         for view in views:
-            told = []
-            for target in view.targets:
-                scores = softmax(next(answers)[0].astype(np.float64)).tolist()
-                named = dict(zip(self._labels, scores, strict=True))
-                told.append(Prediction(target.id, max(named, key=lambda label: named[label]), named))
-            yield told
+            logits = np.concatenate([next(answers) for _ in view.targets])
+            yield make_predictions(view, logits, self._labels)
 
     def _tell_epoch(self, progress: "Progress", plan: "Plan") -> None:
-        best = max(progress.scores)
-        text = f"loss {progress.losses[-1]:.3f}, dev F1 {progress.scores[-1]:.4f}, best {best:.4f}"
-        self._session.report(FitProgress(progress.epoch, plan.epochs, text))
+        self._session.report(FitProgress(progress.epoch, plan.epochs, describe_epoch(progress)))

@@ -142,16 +142,16 @@ def test_interrupted_training_ends_with_the_same_weights_and_epochs_are_kept(tmp
 
 def test_vectors_of_a_file_stay_as_they_are_and_are_kept_with_the_weights(tmp_path: Path) -> None:
     path = tmp_path / "glove.6B.txt"
-    lines = [f"{word} {' '.join(map(str, np.random.default_rng(i).normal(size=7)))}" for i, word in
-             enumerate("a table . lovely ! that is so awful , really".split())]  # fmt: skip
+    words = ("a", "table", ".", "lovely", "!", "that", "is", "so", "awful", ",", "really")
+    numbers = np.random.default_rng(0).normal(size=(len(words), 7))
+    lines = [f"{word} {' '.join(map(str, own))}" for word, own in zip(words, numbers, strict=True)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     predictor = TextCnn(word_vectors=str(path), epochs=2, learning_rate=0.01)
     predictor.fit(split("train", 40), split("dev", 12))
     assert predictor._network is not None and predictor._vectors is not None
     np.testing.assert_array_equal(predictor._network.words.weight.detach(), predictor._vectors)
-    assert predictor.facts()["training"]["n_parameters"] == sum(
-        p.numel() for p in predictor._network.parameters()
-    ) - len(lines) * 7 - 14  # fmt: skip
+    n_weights = sum(p.numel() for p in predictor._network.parameters())
+    assert predictor.facts()["training"]["n_parameters"] == n_weights - (len(lines) + 2) * 7
     predictor.save(tmp_path)
     path.unlink()
     restored = TextCnn(word_vectors=str(path))
