@@ -9,6 +9,7 @@ BUILTIN = {
     "dag-erc": "baselines.graph.dag_erc:DagErc",
     "dialogue-gcn": "baselines.graph.dialogue_gcn:DialogueGcn",
     "cmn": "baselines.memory.cmn:Cmn",
+    "cog-bart": "baselines.transformers.cog_bart:CogBart",
     "dialogue-llm": "baselines.llm.dialogue_llm:DialogueLLM",
     "dialogue-rnn": "baselines.recurrent.dialogue_rnn:DialogueRnn",
     "dialog-xl": "baselines.transformers.dialog_xl:DialogXl",
@@ -22,7 +23,10 @@ BUILTIN = {
     "mtl": "baselines.recurrent.mtl:Mtl",
     "roberta": "baselines.transformers.roberta:Roberta",
     "stratified": "baselines.simple.stratified:Stratified",
+    "textcnn": "baselines.utterance.text_cnn:TextCnn",
     "tfidf-logreg": "baselines.simple.tfidf_logreg:TfidfLogreg",
     "tfidf-svm": "baselines.simple.tfidf_svm:TfidfSvm",
+    "todkat": "baselines.transformers.todkat:Todkat",
+    "todkat-no-kb": "baselines.transformers.todkat:TodkatNoKb",
     "zero-shot": "baselines.llm.zero_shot:ZeroShot",
 }

@@ -15,6 +15,7 @@ from baselines.transformers.fine_tuned import FineTunedTransformer
 from harness.data import Split
 from harness.data.split import SplitName
 from harness.errors import DataError, ModelError
+from harness.features import FeatureSource
 from harness.predictors import PREDICTORS
 from harness.predictors.build import build_predictor, resolve_params
 from harness.predictors.check import CHECKS, check_predictor
@@ -25,7 +26,7 @@ from harness.schema import Dialogue, DialogueView, LabelSet, Utterance
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "words_encoder")
 
 
 def is_transformer(target: str) -> bool:
@@ -36,11 +37,14 @@ def is_transformer(target: str) -> bool:
 
 SYSTEMS = [name for name, target in BUILTIN.items() if is_transformer(target)]
 
-BASES: Mapping[str, str] = {"dialog-xl": "xlnet"}
+BASES: Mapping[str, str] = {"cog-bart": "bart", "dialog-xl": "xlnet"}
 """Architecture of the encoder by system, where it is not RoBERTa's; see the fixture `tiny_base`."""
 
 SMALL: Mapping[str, Mapping[str, object]] = {
     "dialog-xl": {"heads": [1, 1, 1, 1], "window": 2, "memory": 40, "hidden": 16},
+    "cog-bart": {"alpha": 0.1, "warmup": 0.1, "dropout": 0.0},
+    "todkat": {"knowledge": "lab/words", "topic_epochs": 1, "dropout": 0.0},
+    "todkat-no-kb": {"topic_epochs": 1, "dropout": 0.0},
 }
 """Parameters by system that make it quick to train; beside two epochs and 64 tokens, which all get."""
 
@@ -96,6 +100,7 @@ def test_keeps_every_rule(name: str, tiny_base: Base) -> None:
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_answers_do_not_depend_on_company_or_padding(name: str, tiny_base: Base) -> None:
     predictor = make(name, tiny_base)
+    predictor.use(Session(features=FeatureSource([split("train", 4)])))
     predictor._labels = LABELS.labels
     predictor._tokenizer, network = predictor._new_network()
     network.eval()

@@ -23,7 +23,7 @@ def source(words_encoder: str, splits: dict[str, Split]) -> FeatureSource:
 def test_rows_come_from_the_split_that_is_asked_about(source: FeatureSource, words_encoder: str) -> None:
     features = source.load(words_encoder)
     own = {name: features.rows(list(split.utterances()), name) for name, split in source.spoken.items()}
-    assert [(rows.shape, rows.dtype) for rows in own.values()] == [((5, 24), np.float32)] * 3
+    assert [(rows.shape, rows.dtype) for rows in own.values()] == [((5, 27), np.float32)] * 3
     assert not np.allclose(own["train"], own["test"]), "ids repeat, words do not"
     some = list(source.spoken["test"].utterances())[3:0:-1]
     np.testing.assert_array_equal(features.rows(some, "test"), own["test"][3:0:-1])
@@ -36,7 +36,7 @@ def test_tables_are_made_once_and_memory_mapped(
     assert isinstance(first.array, np.memmap)
     (sidecar,) = cache.rglob("*.json")
     record = json.loads(sidecar.read_text())
-    assert (record["shape"], record["split"]) == ([5, 1, 24], "dev")
+    assert (record["shape"], record["split"]) == ([5, 1, 27], "dev")
     assert record["fingerprint"] == source.spoken["dev"].fingerprint
     assert record["utterances"] == [u.id for u in source.spoken["dev"].utterances()]
     again = source.load(words_encoder)
@@ -68,8 +68,8 @@ def test_a_table_that_is_not_what_was_written_is_named(source: FeatureSource, wo
         path.write_bytes(broken)
         with pytest.raises(StoreError, match=r"no table of features .*; delete .*json and repeat"):
             source.load(words_encoder).open_table("dev")
-    np.save(path, np.zeros((4, 1, 24), np.float32))
-    with pytest.raises(StoreError, match=r"float32 \(4, 1, 24\) .* expected float32 \(5, 1, 24\)"):
+    np.save(path, np.zeros((4, 1, 27), np.float32))
+    with pytest.raises(StoreError, match=r"float32 \(4, 1, 27\) .* expected float32 \(5, 1, 27\)"):
         source.load(words_encoder).open_table("dev")
 
 
@@ -105,7 +105,7 @@ def test_names_that_mean_nothing_are_refused(text: str, error: type[Exception], 
 def test_layers_are_chosen(source: FeatureSource, words_encoder: str) -> None:
     with pytest.raises(ConfigError, match="keeps 1 layers, 'r1-r3' asks for 3; ask for r1"):
         source.load(f"{words_encoder}@r1-r3").width("dev")
-    assert source.load(f"{words_encoder}@mean").width("dev") == 24
+    assert source.load(f"{words_encoder}@mean").width("dev") == 27
 
 
 def test_broken_encoders_and_all_others_are_listed() -> None:
