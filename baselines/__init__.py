@@ -3,10 +3,12 @@
 BUILTIN = {
     "bc-lstm": "baselines.recurrent.contextual_lstm:BcLstm",
     "c-lstm": "baselines.recurrent.contextual_lstm:CLstm",
+    "dialogue-crn": "baselines.recurrent.dialogue_crn:DialogueCrn",
     "dialogue-llm": "baselines.llm.dialogue_llm:DialogueLLM",
     "few-shot": "baselines.llm.few_shot:FewShot",
     "minilm-logreg": "baselines.utterance.minilm_logreg:MinilmLogreg",
     "majority": "baselines.simple.majority:Majority",
+    "sacl-lstm": "baselines.recurrent.sacl_lstm:SaclLstm",
     "stratified": "baselines.simple.stratified:Stratified",
     "tfidf-logreg": "baselines.simple.tfidf_logreg:TfidfLogreg",
     "tfidf-svm": "baselines.simple.tfidf_svm:TfidfSvm",

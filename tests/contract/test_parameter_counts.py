@@ -19,6 +19,18 @@ COUNTS: list[tuple[str, Mapping[str, object], int, int, int]] = [
     ("bc-lstm", {}, 600, 7, 824_007),
     ("bc-lstm", {}, 1024, 7, 1_163_207),
     ("bc-lstm", {"layers": 1, "hidden": 128, "head": "linear"}, 1024, 7, 1_183_495),
+    (
+        "dialogue-crn",
+        {},
+        1024,
+        7,
+        3_290_631,
+    ),  # zerohd4869/DialogueCRN: RoBERTa, then GloVe
+    ("dialogue-crn", {"layers": 2, "situation_steps": 3, "speaker_steps": 0}, 1024, 6, 4_080_134),
+    ("dialogue-crn", {"hidden": 100, "situation_steps": 2, "speaker_steps": 0}, 600, 7, 1_690_807),
+    ("dialogue-crn", {"hidden": 100, "layers": 2, "situation_steps": 3, "speaker_steps": 4}, 100, 6, 1_854_806),
+    ("sacl-lstm", {}, 1024, 7, 2_366_983),  # zerohd4869/SACL: MELD and EmoryNLP, then IEMOCAP
+    ("sacl-lstm", {"layers": 2}, 1024, 6, 3_156_998),
 ]
 """(system, parameters, width of the text features, labels, weights); a new system adds its line."""
 
