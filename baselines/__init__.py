@@ -3,6 +3,8 @@
 BUILTIN = {
     "bc-lstm": "baselines.recurrent.contextual_lstm:BcLstm",
     "c-lstm": "baselines.recurrent.contextual_lstm:CLstm",
+    "cauain": "baselines.recurrent.cauain:Cauain",
+    "cauain-no-kb": "baselines.recurrent.cauain:CauainNoKb",
     "dialogue-crn": "baselines.recurrent.dialogue_crn:DialogueCrn",
     "dialogue-llm": "baselines.llm.dialogue_llm:DialogueLLM",
     "few-shot": "baselines.llm.few_shot:FewShot",

@@ -165,7 +165,10 @@ def write_clip() -> Callable[..., None]:
 
 @pytest.fixture
 def words_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Name of an encoder that needs no weights: 24 numbers for each word by its hash, added up. The cache is empty."""
+    """Name of an encoder that needs no weights: 27 numbers for each word by its hash, added up. The cache is empty.
+
+    Nine vectors of three numbers, to a system that asks for commonsense knowledge.
+    """
     monkeypatch.setenv("ERC_CACHE_DIR", str(tmp_path / "cache"))
     for name in ENCODERS:  # a module registers its class only while it is imported: that must come before the copy
         ENCODERS.row(name)
@@ -177,10 +180,10 @@ def words_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[s
             return {"encoder": "lab/words"}
 
         def encode(self, utterances: Sequence[UtteranceView], tell: Any = None) -> Any:
-            return np.array([[sum(map(number, u.text.lower().split()), np.zeros(24))] for u in utterances], np.float32)
+            return np.array([[sum(map(number, u.text.lower().split()), np.zeros(27))] for u in utterances], np.float32)
 
     def number(word: str) -> Any:
-        return np.random.default_rng(int(sha256(word.encode()).hexdigest()[:8], 16)).normal(size=24)
+        return np.random.default_rng(int(sha256(word.encode()).hexdigest()[:8], 16)).normal(size=27)
 
     yield "lab/words"
     ENCODERS._rows.clear()
