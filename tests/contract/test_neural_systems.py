@@ -37,6 +37,8 @@ def is_neural(target: str) -> bool:
 SYSTEMS = [name for name, target in BUILTIN.items() if is_neural(target)]
 
 SMALL: Mapping[str, Mapping[str, object]] = {
+    "cauain": {"hidden": 20, "dropout": 0.1, "patience": 10},
+    "cauain-no-kb": {"hidden": 20, "dropout": 0.1, "patience": 10},
     "cosmic": {"party": 20, "emotion": 20, "dropout": 0.1, "state_dropout": 0.0},
     "cosmic-no-kb": {"party": 20, "emotion": 20, "dropout": 0.1, "state_dropout": 0.0},
     "dialogue-rnn": {"party": 20, "emotion": 20},
