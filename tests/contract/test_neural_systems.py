@@ -43,6 +43,8 @@ SMALL: Mapping[str, Mapping[str, object]] = {
     "dag-erc": {"hidden": 32},
     "dialogue-gcn": {"hidden": 24, "bases": 6},
     "rgat": {"hidden": 24},
+    "cauain": {"hidden": 20, "dropout": 0.1, "patience": 10},
+    "cauain-no-kb": {"hidden": 20, "dropout": 0.1, "patience": 10},
 }
 """Parameters by system that make it quick to train; beside two epochs, which all get."""
 
