@@ -131,9 +131,6 @@ class FineTunedTransformer(Predictor):
         gold = torch.tensor([label for passage in batch for label in passage.labels], device=logits.device)
         return cross_entropy(logits[gold >= 0], gold[gold >= 0], weight=weights)
 
-    def prepare(self, network: "nn.Module", passages: Sequence[Passage]) -> None:
-        """Lets a new network learn from the words of the training passages, before any label. Default: nothing."""
-
     def make_optimizer(self, network: "nn.Module", n_updates: int) -> "torch.optim.Optimizer":
         """Returns what makes the updates of the whole training."""
         from baselines.transformers.optimizing import make_adamw
@@ -183,7 +180,6 @@ class FineTunedTransformer(Predictor):
         self._labels = train.label_set.labels
         self._tokenizer, network = self._new_network()
         passages, dev_passages = self._read_split(train), self._read_split(dev)
-        self.prepare(network, passages)
         plan = Plan(self.epochs, self.batch_size, self.patience, self.seed, all_threads=True)
         n_updates = -(-len(passages) // self.batch_size)
 
