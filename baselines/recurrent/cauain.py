@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from baselines.neural.predictor import Dimensions, NeuralPredictor
-from baselines.recurrent.relations import relation_width, require_knowledge
+from baselines.neural.relations import relation_width, require_knowledge
 from harness.predictors import PredictorCard, register_predictor
 from harness.predictors.featured import check_positive
 
@@ -53,7 +53,7 @@ class CauainNoKb(NeuralPredictor):
     code_modules: ClassVar[tuple[str, ...]] = (
         *NeuralPredictor.code_modules,
         "baselines.recurrent.cauain_network",
-        "baselines.recurrent.relations",
+        "baselines.neural.relations",
     )
 
     def __post_init__(self) -> None:
@@ -84,7 +84,7 @@ class Cauain(CauainNoKb):
     """Reads commonsense vectors of each utterance too; refuses to run without them."""
 
     knowledge: str | None = None
-    """Features with nine vectors of each utterance, see `baselines.recurrent.relations`: file:FILE."""
+    """Features with nine vectors of each utterance, see `baselines.neural.relations`: file:FILE."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from baselines.neural.batch import DialogueBatch
 from baselines.neural.layers import masked_softmax, run_rnn
-from baselines.recurrent.relations import take_relations
+from baselines.neural.relations import take_relations
 
 ATTENTION_DROPOUT = 0.1
 

@@ -10,7 +10,7 @@
     y_t = softmax(W2 ReLU(W1 e'_t + b1) + b2)
 
 in both directions with weights of their own, up to e_t; u_t is a linear map of the text features, and e'_t the
-attention of e_t, of both, over the whole dialogue. Knowledge comes as features (`baselines.recurrent.relations`).
+attention of e_t, of both, over the whole dialogue. Knowledge comes as features (`baselines.neural.relations`).
 `cosmic-no-kb` is the same without the vectors of relations: a system of its own, whose scores are not COSMIC's.
 
 Source: Ghosal et al. 2020, "COSMIC: COmmonSense knowledge for eMotion Identification in Conversations", section 3;
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from baselines.neural.predictor import Dimensions, NeuralPredictor
-from baselines.recurrent.relations import require_knowledge
+from baselines.neural.relations import require_knowledge
 from harness.predictors import PredictorCard, register_predictor
 from harness.predictors.featured import check_fraction, check_positive
 

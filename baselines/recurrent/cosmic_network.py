@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from baselines.neural.batch import DialogueBatch
 from baselines.neural.layers import SpeakerTurns
+from baselines.neural.relations import Relation, relation_width, take_relations
 from baselines.recurrent.party_cells import (
     N_WAYS,
     AttentionOverDialogue,
@@ -21,7 +22,6 @@ from baselines.recurrent.party_cells import (
     read_past,
     side_by_side,
 )
-from baselines.recurrent.relations import Relation, relation_width, take_relations
 
 
 class CosmicNetwork(nn.Module):

@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch")
 
 from baselines.neural.batch import make_batch  # noqa: E402
 from baselines.neural.predictor import Dimensions, NeuralPredictor  # noqa: E402
+from baselines.neural.relations import RELATIONS  # noqa: E402
 from baselines.recurrent.cauain import Cauain, CauainNoKb  # noqa: E402
-from baselines.recurrent.relations import RELATIONS  # noqa: E402
 from harness.errors import ConfigError, DataError  # noqa: E402
 
 WIDTHS: dict[Any, int] = {"text": 4, "knowledge": 18}

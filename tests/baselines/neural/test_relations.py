@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from baselines.recurrent.relations import (  # noqa: E402
+from baselines.neural.relations import (  # noqa: E402
     RELATIONS,
     relation_width,
     require_knowledge,
