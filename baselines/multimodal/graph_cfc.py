@@ -54,9 +54,9 @@ class GraphCfc(NeuralPredictor):
     visual: str | None = None
     """Visual features."""
     epochs: int = 15
-    patience: int = 5
+    patience: int = 8
     batch_size: int = 16
-    learning_rate: float = 1e-4
+    learning_rate: float = 3e-4
     l2: float = 1e-2
     """Weight decay of AdamW."""
     dropout: float = 0.4

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import DataError
 from harness.features.features import Rows
 from harness.predictors.featured import Stream
 from harness.schema import Dialogue, LabelSet, UtteranceView
@@ -78,7 +79,16 @@ def number_dialogues(
         rows: features of all utterances, one dialogue after the other.
         scales: by which features are standardised.
         labels: ids by dialogue; None: nobody knows any.
+
+    Raises:
+        DataError: features are not as wide as in the training split.
     """
+    for stream, own in rows.items():
+        if own.shape[1] != scales[stream].shape[1]:
+            raise DataError(
+                f"{stream} features: {own.shape[1]} numbers an utterance, expected {scales[stream].shape[1]} as in the "
+                "training split; give one file or encoder for all splits"
+            )
     ends = np.cumsum([len(utterances) for utterances in dialogues])[:-1]
     parts = {stream: np.split((own - scales[stream][0]) / scales[stream][1], ends) for stream, own in rows.items()}
     return [

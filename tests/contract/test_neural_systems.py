@@ -45,6 +45,7 @@ SMALL: Mapping[str, Mapping[str, object]] = {
     "rgat": {"hidden": 24},
     "cauain": {"hidden": 20, "dropout": 0.1, "patience": 10},
     "cauain-no-kb": {"hidden": 20, "dropout": 0.1, "patience": 10},
+    "graph-cfc": {"hidden": 20},
 }
 """Parameters by system that make it quick to train; beside two epochs, which all get."""
 
