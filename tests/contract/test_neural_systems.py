@@ -163,6 +163,10 @@ def test_features_that_are_missing_or_broken_are_refused(name: str, words_encode
     np.savez(tmp_path / "f.npz", **arrays)
     with pytest.raises(DataError, match=f"not a finite number in the rows of {ids['dev'][3]!r}$"):
         make(name, f"file:{tmp_path / 'f.npz'}").fit(train, dev)
+    arrays["dev/features"] = np.ones((len(ids["dev"]), 6), np.float32)
+    np.savez(tmp_path / "w.npz", **arrays)
+    with pytest.raises(DataError, match="^text features: 6 numbers an utterance, expected 5 as in the training split;"):
+        make(name, f"file:{tmp_path / 'w.npz'}").fit(train, dev)
     arrays["train/ids"] = arrays["train/ids"][:-1]
     arrays["train/features"] = arrays["train/features"][:-1]
     np.savez(tmp_path / "g.npz", **arrays)
