@@ -242,15 +242,15 @@ def assert_batch_invariant(random_dialogues: Callable[..., list[Any]]) -> Callab
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Returns a function from a kind of architecture to a folder with a small one, its weights random.
 
-    Kinds are roberta, bert, xlnet and bart; all have a width of 16, two layers of four heads, and a tokenizer that has
+    Kinds are roberta, bert, xlnet and bart; all have a width of 16, few layers of four heads, and a tokenizer that has
     learned from the bundled sample.
     """
     transformers = pytest.importorskip("transformers")
     from harness.llm.local.tiny import sample_texts
 
     sizes = {
-        "roberta": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32},
-        "bert": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32},
+        "roberta": {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 32},
+        "bert": {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 32},
         "xlnet": {"d_model": 16, "n_layer": 2, "n_head": 4, "d_inner": 32},
         "bart": {
             "d_model": 16, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,

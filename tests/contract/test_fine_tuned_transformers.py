@@ -41,12 +41,12 @@ BASES: Mapping[str, str] = {"cog-bart": "bart", "dialog-xl": "xlnet"}
 """Architecture of the encoder by system, where it is not RoBERTa's; see the fixture `tiny_base`."""
 
 SMALL: Mapping[str, Mapping[str, object]] = {
-    "dialog-xl": {"heads": [1, 1, 1, 1], "window": 2, "memory": 40, "hidden": 16},
     "cog-bart": {"alpha": 0.1, "warmup": 0.1, "dropout": 0.0},
+    "dialog-xl": {"heads": [1, 1, 1, 1], "window": 2, "memory": 40, "hidden": 16, "batch_size": 2},
     "todkat": {"knowledge": "lab/words", "topic_epochs": 1, "dropout": 0.0},
     "todkat-no-kb": {"topic_epochs": 1, "dropout": 0.0},
 }
-"""Parameters by system that make it quick to train; beside two epochs and 64 tokens, which all get."""
+"""Parameters by system that make it quick to train; beside few epochs, passages and tokens, which all get."""
 
 LABELS = LabelSet(("neutral", "joy", "anger", "fear"), "neutral")
 
@@ -54,7 +54,7 @@ Base = Callable[[str], Path]
 
 
 def settings(name: str, tiny_base: Base, **params: object) -> dict[str, object]:
-    small = {"epochs": 2, "n_tokens": 64, "learning_rate": 1e-3, **SMALL.get(name, {})}
+    small = {"epochs": 2, "batch_size": 8, "n_tokens": 64, "learning_rate": 1e-3, **SMALL.get(name, {})}
     return {**small, "encoder": str(tiny_base(BASES.get(name, "roberta"))), **params}
 
 
@@ -132,7 +132,7 @@ def test_what_training_has_not_seen_is_answered(name: str, tiny_base: Base) -> N
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_it_learns_and_leaves_random_numbers_alone(name: str, tiny_base: Base) -> None:
     told: list[FitProgress] = []
-    predictor = make(name, tiny_base, epochs=12, learning_rate=0.01, batch_size=8)
+    predictor = make(name, tiny_base, epochs=12, learning_rate=0.01)
     predictor.use(Session(report=told.append))
     before = torch.get_rng_state(), torch.get_num_threads()
     predictor.fit(split("train", 30), split("dev", 8))
