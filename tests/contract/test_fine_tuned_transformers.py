@@ -42,8 +42,8 @@ BASES: Mapping[str, str] = {"cog-bart": "bart"}
 
 SMALL: Mapping[str, Mapping[str, object]] = {
     "cog-bart": {"alpha": 0.1, "warmup": 0.1, "dropout": 0.0},
-    "todkat": {"knowledge": "lab/words", "topic_epochs": 1, "dropout": 0.0},
-    "todkat-no-kb": {"topic_epochs": 1, "dropout": 0.0},
+    "todkat": {"knowledge": "lab/words", "topic_epochs": 1, "dropout": 0.0, "batch_size": 2},
+    "todkat-no-kb": {"topic_epochs": 1, "dropout": 0.0, "batch_size": 2},
 }
 """Parameters by system that make it quick to train; beside two epochs and 64 tokens, which all get."""
 
@@ -131,7 +131,8 @@ def test_what_training_has_not_seen_is_answered(name: str, tiny_base: Base) -> N
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_it_learns_and_leaves_random_numbers_alone(name: str, tiny_base: Base) -> None:
     told: list[FitProgress] = []
-    predictor = make(name, tiny_base, epochs=12, learning_rate=0.01, batch_size=8)
+    batch_size = SMALL.get(name, {}).get("batch_size", 8)
+    predictor = make(name, tiny_base, epochs=12, learning_rate=0.01, batch_size=batch_size)
     predictor.use(Session(report=told.append))
     before = torch.get_rng_state(), torch.get_num_threads()
     predictor.fit(split("train", 30), split("dev", 8))
