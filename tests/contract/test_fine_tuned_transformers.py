@@ -43,8 +43,8 @@ BASES: Mapping[str, str] = {"cog-bart": "bart", "dialog-xl": "xlnet"}
 SMALL: Mapping[str, Mapping[str, object]] = {
     "cog-bart": {"alpha": 0.1, "warmup": 0.1, "dropout": 0.0},
     "dialog-xl": {"heads": [1, 1, 1, 1], "window": 2, "memory": 40, "hidden": 16, "batch_size": 2},
-    "todkat": {"knowledge": "lab/words", "topic_epochs": 1, "dropout": 0.0},
-    "todkat-no-kb": {"topic_epochs": 1, "dropout": 0.0},
+    "todkat": {"knowledge": "lab/words", "topic_epochs": 1, "dropout": 0.0, "batch_size": 2},
+    "todkat-no-kb": {"topic_epochs": 1, "dropout": 0.0, "batch_size": 2},
 }
 """Parameters by system that make it quick to train; beside few epochs, passages and tokens, which all get."""
 
