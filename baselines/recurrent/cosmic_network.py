@@ -111,7 +111,9 @@ class CosmicNetwork(nn.Module):
         turns = SpeakerTurns.of(batch)
         inputs = torch.cat([twice(self._about(batch, "xIntent")), inner], dim=-1)
         states = self.intent(torch.stack([turns.gather(own) for own in inputs]), turns.lengths)
-        return self.state_dropout(torch.stack([turns.scatter(own, batch.speakers) for own in states]))
+        scattered = torch.stack([turns.scatter(own, batch.speakers) for own in states])
+        intents: Tensor = self.state_dropout(scattered)
+        return intents
 
     def _about(self, batch: DialogueBatch, relation: Relation) -> Tensor:
         """Returns the vectors of a relation, float32 (batch, n_utterances, width); of width 0 without knowledge."""

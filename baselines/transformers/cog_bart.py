@@ -131,9 +131,10 @@ class CogBart(FineTunedTransformer):
         words = model.encode(batch)
         first, second = model.features(words, batch), model.features(words, batch)
         gold = torch.tensor([label for chunk in batch for label in chunk.labels], device=first.device)
-        told: Tensor = (1 - self.alpha - self.beta) * cross_entropy(model.head(first), gold, weight=weights)
+        told = (1 - self.alpha - self.beta) * cross_entropy(model.head(first), gold, weight=weights)
         contrast = self.alpha * contrast_labels(first, second, gold, self.temperature)
-        return told + contrast + self.beta * model.generation_loss(words, batch)
+        loss: Tensor = told + contrast + self.beta * model.generation_loss(words, batch)
+        return loss
 
     def make_optimizer(self, network: "nn.Module", n_updates: int) -> "torch.optim.Optimizer":
         """Returns AdamW with the published epsilon."""

@@ -74,6 +74,9 @@ def visible_slots(turns: Tensor, speakers: Tensor, turn: int, window: int) -> Te
 class DialogXlNetwork(nn.Module):
     """XLNet with memory and four kinds of heads, and a perceptron on the state of the first token."""
 
+    kinds: Tensor
+    """Kind of each head, int64 (n_heads,): 0 local, 1 global, 2 self, 3 listener."""
+
     def __init__(
         self,
         encoder: Any,

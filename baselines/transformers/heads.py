@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from baselines.transformers.batches import pad_tokens
@@ -39,8 +38,8 @@ class FirstTokenClassifier(nn.Module):
 
     def forward(self, passages: Sequence[Passage]) -> Tensor:
         """Returns logits float32 (n_passages, n_labels)."""
-        device = self.head[1].weight.device
-        ids, mask = pad_tokens([sequence for p in passages for sequence in p.tokens], self.pad, torch.device(device))
+        device = next(self.parameters()).device
+        ids, mask = pad_tokens([sequence for p in passages for sequence in p.tokens], self.pad, device)
         states = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         logits: Tensor = self.head(states[:, 0])
         return logits

@@ -93,7 +93,7 @@ class TodkatNoKb(FineTunedTransformer):
         if self.topic_epochs < 0:
             raise ConfigError(f"parameter 'topic_epochs': got {self.topic_epochs!r}, expected 0 or more")
 
-    def read(self, view: DialogueView, tokenizer: Any) -> Iterator[Passage]:
+    def read(self, view: DialogueView, tokenizer: Any) -> Iterator[InformedPassage]:
         """Yields the whole view as one passage."""
         texts = [spoken_text(u) for u in view.utterances]
         ids = tokenizer(texts, truncation=True, max_length=self.n_tokens).input_ids
@@ -183,7 +183,7 @@ class Todkat(TodkatNoKb):
             self._take(FeatureSource((train, dev), download=self._session.calls.download))
         super().fit(train, dev)
 
-    def read(self, view: DialogueView, tokenizer: Any) -> Iterator[Passage]:
+    def read(self, view: DialogueView, tokenizer: Any) -> Iterator[InformedPassage]:
         """Yields the whole view as one passage, with what is known of its utterances."""
         rows = self.informed.rows(view.utterances, self._reading or self._source.target)
         for passage in super().read(view, tokenizer):

@@ -33,7 +33,7 @@ class UtteranceLayer(nn.Module):
             vectors: of the utterances of all passages, one passage after the other, float32 (n_utterances, width).
             counts: how many of them each passage has, at least one.
         """
-        padded = pad_sequence(vectors.split(list(counts)), batch_first=True)
+        padded = pad_sequence(list(torch.split(vectors, list(counts))), batch_first=True)
         lengths = torch.tensor(counts, device=vectors.device)
         mask = torch.arange(padded.shape[1], device=vectors.device) < lengths[:, None]
         states: Tensor = self.layer(padded, src_key_padding_mask=~mask)
