@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Literal
 
 from harness.export.escape import one_line
-from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, TITLE, Block, make_block, marked
+from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, NOTES_HEAD, TITLE, Block, make_block, marked
 from harness.export.rows import LEGEND, Row, Table, describe_scores, describe_tests, make_tables, other_titles
 from harness.leaderboard.leaderboard import Leaderboard
 
@@ -67,10 +67,20 @@ def _grid(table: Table, board: Leaderboard, width: int) -> list[str]:
 
 def _published(block: Block, width: int) -> list[str]:
     """Returns the lines of the published values, without their shade."""
-    notes = [line for note in block.notes for line in _wrap(one_line(note), width)]
+    notes = [line for mark, text in block.notes for line in _wrap(f"{mark}: {one_line(text)}", width)]
     slips = [line for slip in block.slips for line in _wrap(f"! {one_line(slip)}", width)]
     about, legend = _wrap(ABOUT, width), _wrap(BLOCK_LEGEND, width)
-    return [TITLE, *about, "", *_block_grid(block, width), "", *legend, *notes, *slips]
+    return [
+        TITLE,
+        *about,
+        "",
+        *_block_grid(block, width),
+        "",
+        *legend,
+        *([NOTES_HEAD] if notes else []),
+        *notes,
+        *slips,
+    ]
 
 
 def _block_grid(block: Block, width: int) -> list[str]:

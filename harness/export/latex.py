@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.export.escape import latex_breakable, latex_escape, one_line
 from harness.export.numbers import MISSING, level
-from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, TITLE, Block, Cell, make_block
+from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, NOTES_HEAD, TITLE, Block, Cell, make_block
 from harness.export.rows import Row, Table, describe_scores, describe_tests, make_tables, other_titles
 from harness.leaderboard.leaderboard import Leaderboard
 
@@ -48,27 +48,32 @@ def to_latex(board: Leaderboard) -> str:
 def _published(board: Leaderboard, block: Block) -> str:
     """Returns the `table` environment of the published values."""
     names = [line.name.text for line in block.lines]
-    spans = [[dataset for dataset, _ in block.columns].count(header.dataset) for header in board.datasets]
+    spans = [2 * [dataset for dataset, _ in block.columns].count(header.dataset) for header in board.datasets]
     lasts = [1 + sum(spans[: i + 1]) for i in range(len(spans))]
     return latex_template("published.tex.j2").render(
         board=board,
         label=latex_label(f"{board.board}-published"),
-        columns=f"{latex_name_column(names)}{'r' * len(block.columns)}rlll",
+        columns=f"{latex_name_column(names)}{'r@{}l' * len(block.columns)}rlll",
         groups=[
             {"title": latex_escape(header.dataset), "first": last - span + 1, "last": last}
             for header, span, last in zip(board.datasets, spans, lasts, strict=True)
             if span
         ],
-        head=["Published system", *(latex_escape(metric) for _, metric in block.columns), *FACTS],
+        head=[
+            "Published system",
+            *(rf"\multicolumn{{2}}{{c}}{{{latex_escape(metric)}}}" for _, metric in block.columns),
+            *FACTS,
+        ],
         lines=[
             [
                 latex_name(line.name.text, names) + _superscript(line.name),
-                *(latex_digits(score.text) + _superscript(score) for score in line.scores),
+                *(part for score in line.scores for part in (latex_digits(score.text), _superscript(score))),
                 *(latex_escape(fact) for fact in line.facts),
             ]
             for line in block.lines
         ],
         about=f"{TITLE}. {ABOUT} {BLOCK_LEGEND}",
+        notes_head=NOTES_HEAD,
         notes=block.notes,
         slips=block.slips,
     )

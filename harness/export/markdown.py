@@ -5,7 +5,7 @@ from __future__ import annotations
 from tabulate import tabulate
 
 from harness.export.escape import escape_markdown, markdown_code
-from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, TITLE, Block, make_block, marked
+from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, NOTES_HEAD, TITLE, Block, make_block, marked
 from harness.export.rows import LEGEND, Row, Table, describe_scores, describe_tests, make_tables, other_titles
 from harness.leaderboard.leaderboard import Leaderboard
 
@@ -55,9 +55,10 @@ def _published(block: Block) -> str:
         disable_numparse=True,
         colalign=["left", *["right"] * (len(block.columns) + 1), *["left"] * (len(FACTS) - 1)],
     )
-    notes = [f"- {escape_markdown(note)}" for note in block.notes]
+    notes = [f"- {mark}: {escape_markdown(text)}" for mark, text in block.notes]
     slips = [f"- Slip: {escape_markdown(slip)}." for slip in block.slips]
-    lines = [f"**{TITLE}.** {ABOUT}", "", *grid.splitlines(), "", BLOCK_LEGEND, "", *notes, *slips]
+    legend = (BLOCK_LEGEND, *([NOTES_HEAD] if notes else []))
+    lines = [f"**{TITLE}.** {ABOUT}", "", *grid.splitlines(), "", " ".join(legend), "", *notes, *slips]
     return "\n".join(f"> {line}".rstrip() for line in lines)
 
 

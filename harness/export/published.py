@@ -1,13 +1,12 @@
 """The block of published values as it is printed: shaded, below the tables, in the order of the papers, never by score.
 
-Text stays raw here, as in `rows`. A cell carries marks: letters of the notes below, and "?" where it is not verified.
+Text stays raw here, as in `rows`. A cell carries marks: numbers of the notes below, and "?" where it is not verified.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from string import ascii_lowercase
 
 from harness.export import numbers
 from harness.leaderboard.leaderboard import Leaderboard, PublishedEntry
@@ -20,8 +19,9 @@ UNVERIFIED = "?"
 
 BLOCK_LEGEND = (
     "Seeds and Chosen on (the split that chose the epoch): – where the source does not say. By: own, the system's "
-    "authors; re-run, others; copied, from the authors. What differs from this board, and what is known to be wrong:"
+    "authors; re-run, others; copied, from the authors."
 )
+NOTES_HEAD = "Where the data are not this board's, and what is known to be wrong:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Block:
     columns: tuple[tuple[str, str], ...]
     """Dataset and metric head of each column of scores, raw."""
     lines: tuple[Line, ...]
-    notes: tuple[str, ...]
-    """"a: what it means", raw."""
+    notes: tuple[tuple[str, str], ...]
+    """Each mark with what it means, raw."""
     slips: tuple[str, ...]
     """What the papers' tables contradict in themselves, raw."""
 
@@ -67,16 +67,16 @@ class Block:
 
 
 class _Marks:
-    """Letters for notes, in the order in which they are first needed."""
+    """Numbers for notes, in the order in which they are first needed; letters would look like those of tests."""
 
     def __init__(self) -> None:
-        self.letters: dict[str, str] = {}
+        self.by_text: dict[str, str] = {}
 
     def of(self, texts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(self.letters.setdefault(text, _letter(len(self.letters))) for text in texts)
+        return tuple(self.by_text.setdefault(text, str(len(self.by_text) + 1)) for text in texts)
 
-    def notes(self) -> tuple[str, ...]:
-        return tuple(f"{letter}: {text}" for text, letter in self.letters.items())
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        return tuple((mark, text) for text, mark in self.by_text.items())
 
 
 def make_block(board: Leaderboard) -> Block | None:
@@ -98,7 +98,7 @@ def make_block(board: Leaderboard) -> Block | None:
     return Block(
         columns=tuple((dataset, metric_title(metric)) for dataset, metric in columns),
         lines=lines,
-        notes=(*([f"{UNVERIFIED}: not verified against a primary source"] if unverified else []), *marks.notes()),
+        notes=(*([(UNVERIFIED, "not verified against a primary source")] if unverified else []), *marks.notes()),
         slips=board.published_slips,
     )
 
@@ -125,12 +125,6 @@ def _score(entry: PublishedEntry | None, metric: str, marks: _Marks) -> Cell:
     return Cell(numbers.metric(metric, entry.metrics[metric]), (*marks.of(entry.differs), *unverified))
 
 
-def _letter(index: int) -> str:
-    """Returns a, b, ..., z, aa, ab, ..."""
-    before, last = divmod(index, len(ascii_lowercase))
-    return (_letter(before - 1) if before else "") + ascii_lowercase[last]
-
-
 def marked(cell: Cell) -> str:
-    """Returns a cell for formats without superscripts: "62.41 [a, ?]"."""
+    """Returns a cell for formats without superscripts: "62.41 [2, ?]"."""
     return f"{cell.text} [{', '.join(cell.marks)}]" if cell.marks else cell.text

@@ -128,7 +128,7 @@ class PublishedEntry:
     """Of the board; the paper's data may differ, see `differs`."""
     system: str
     name: str
-    """As printed."""
+    """What the source calls it."""
     variant: str
     """'' for the system itself."""
     metrics: Mapping[str, float]

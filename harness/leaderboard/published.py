@@ -39,7 +39,7 @@ class Reproduction:
     """What tables call our row."""
     system: str
     name: str
-    """As printed."""
+    """What the source calls it."""
     variant: str
     metric: str
     """Of the published value; the board's primary one if it is printed."""

@@ -29,7 +29,7 @@ provenance = "own"                      # by the system's authors; "re-run" by o
 
 [[tables.rows]]
 system = "dialogue-rnn"                 # name of ours where there is one
-name = "DialogueRNN"                    # as printed
+name = "DialogueRNN"                    # what the source calls it
 variant = "zero-shot"                   # default: "", the system itself
 n_params = "9.9M"                       # as printed
 split = "test"

@@ -55,7 +55,7 @@ def _slips_of(table: Table, literature: Literature) -> Iterator[Slip]:
     for row in table.rows:
         own = cells_of(row, literature)
         for metric, printed in row.average.items():
-            what = f"average {metric_title(metric)} of {row.name}"
+            what = f"average {metric_title(metric)} of {called(row)}"
             yield from _compare(table, literature, "average", row, metric, printed, _mean(own, metric), what)
     for gain in table.gains:
         row, better, worse = rows[gain.system], cells[gain.system], cells[gain.over]
@@ -109,11 +109,16 @@ def _contradictions(literature: Literature) -> Iterator[Slip]:
                 key = (table.source, row.system, row.variant, corpus, metric)
                 other, before = first.setdefault(key, (table, number.value))
                 if before != number.value:
-                    what = f"{metric_title(metric)} on {corpus} of {row.name}"
+                    what = f"{metric_title(metric)} on {corpus} of {called(row)}"
                     text = f"{literature.cite(table)}: {what} is {number.value}, in {other.name} it is {before}"
                     tables = (other.id, table.id)
                     values = (float(number.value), float(before))
                     yield Slip(tables, "contradiction", row.system, metric, *values, False, text)
+
+
+def called(row: Row) -> str:
+    """Returns the name of a row, with its variant."""
+    return f"{row.name} ({row.variant})" if row.variant else row.name
 
 
 def cells_of(row: Row, literature: Literature) -> Mapping[tuple[str, str], Number]:

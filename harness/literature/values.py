@@ -17,7 +17,7 @@ class PublishedValue:
     system: str
     """Name of ours, where there is one."""
     name: str
-    """As printed."""
+    """What the source calls it."""
     variant: str
     """'' for the system itself."""
     corpus: str
