@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.export.escape import latex_breakable, latex_escape, one_line
 from harness.export.numbers import MISSING, level
-from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, NOTES_HEAD, TITLE, Block, Cell, make_block
+from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, NOTES_HEAD, TITLE, UNVERIFIED, Block, Cell, make_block
 from harness.export.rows import Row, Table, describe_scores, describe_tests, make_tables, other_titles
 from harness.leaderboard.leaderboard import Leaderboard
 
@@ -66,8 +66,8 @@ def _published(board: Leaderboard, block: Block) -> str:
         ],
         lines=[
             [
-                latex_name(line.name.text, names) + _superscript(line.name),
-                *(part for score in line.scores for part in (latex_digits(score.text), _superscript(score))),
+                latex_name(line.name.text, names) + _marks(line.name),
+                *(part for score in line.scores for part in (latex_digits(score.text), _marks(score))),
                 *(latex_escape(fact) for fact in line.facts),
             ]
             for line in block.lines
@@ -79,8 +79,10 @@ def _published(board: Leaderboard, block: Block) -> str:
     )
 
 
-def _superscript(cell: Cell) -> str:
-    return rf"\textsuperscript{{{','.join(map(latex_escape, cell.marks))}}}" if cell.marks else ""
+def _marks(cell: Cell) -> str:
+    """Returns the marks of a cell: numbers raised, "?" in full size, where it cannot be taken for a 7."""
+    raised = ",".join(mark for mark in cell.marks if mark != UNVERIFIED)
+    return (UNVERIFIED if UNVERIFIED in cell.marks else "") + (rf"\textsuperscript{{{raised}}}" if raised else "")
 
 
 def _single(board: Leaderboard, table: Table) -> dict[str, Any]:

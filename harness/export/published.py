@@ -122,9 +122,9 @@ def _score(entry: PublishedEntry | None, metric: str, marks: _Marks) -> Cell:
     if entry is None or metric not in entry.metrics:
         return Cell(numbers.MISSING)
     unverified = () if entry.verified else (UNVERIFIED,)
-    return Cell(numbers.metric(metric, entry.metrics[metric]), (*marks.of(entry.differs), *unverified))
+    return Cell(numbers.metric(metric, entry.metrics[metric]), (*unverified, *marks.of(entry.differs)))
 
 
 def marked(cell: Cell) -> str:
-    """Returns a cell for formats without superscripts: "62.41 [2, ?]"."""
+    """Returns a cell for formats without superscripts: "62.41 [?, 2]"."""
     return f"{cell.text} [{', '.join(cell.marks)}]" if cell.marks else cell.text

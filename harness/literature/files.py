@@ -234,8 +234,9 @@ class ResultsFile(_Part):
 
 def _filled(common: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     shared, own = common.get("problems", []), row.get("problems", [])
-    both_lists = isinstance(shared, list) and isinstance(own, list)
-    return {**common, **row, "problems": [*shared, *own] if both_lists else [shared, own]}
+    if not isinstance(shared, list):
+        return {**common, **row, "problems": shared}  # to be refused
+    return {**common, **row, "problems": [*shared, *own] if isinstance(own, list) else own}
 
 
 def _check_metrics(values: dict[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def find_mismatches(value: PublishedValue, ours: Setting, literature: Literature
             ("epoch selection", selection, ours.selection, selection == ours.selection),
             ("features", features.title, ours.reads or "its own",
              any(fnmatchcase(ours.reads, pattern) for pattern in features.ours)),
-            ("modalities", "+".join(value.modalities), "+".join(ours.modalities),
+            ("modalities", "+".join(value.modalities), "+".join(ours.modalities) or "none",
              set(value.modalities) == set(ours.modalities)),
             ("seeds", None if value.seeds is None else str(value.seeds), str(ours.n_seeds),
              value.seeds == ours.n_seeds),
