@@ -66,7 +66,7 @@ def compare(
     spec, store = load_spec(board, layout), RunStore(layout)
     literature = open_literature(board, spec.literature, layout)
     built = build_leaderboard(board, spec, store)
-    found = compare_with_published(built, spec.literature, literature, store)
+    found = compare_with_published(built, spec, literature, store)
     if as_json:
         print_json({"board": board, "alpha": built.alpha, "reproductions": [asdict(one) for one in found]})
         return

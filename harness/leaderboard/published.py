@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.errors import ConfigError, UnknownNameError
 from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PublishedEntry
-from harness.leaderboard.spec import LiteratureSpec, Reproduced
+from harness.leaderboard.spec import BoardSpec, LiteratureSpec, Reproduced
 from harness.literature import (
     Literature,
     Mismatch,
@@ -101,25 +101,29 @@ def published_slips(spec: LiteratureSpec, literature: Literature) -> tuple[str, 
 
 
 def compare_with_published(
-    board: Leaderboard, spec: LiteratureSpec | None, literature: Literature, store: RunStore
+    board: Leaderboard, spec: BoardSpec, literature: Literature, store: RunStore
 ) -> tuple[Reproduction, ...]:
     """Returns every row of a board beside every published value that it makes again.
 
     Args:
         board: as built from the store.
-        spec: which tables count, and which rows make which systems again; None: all tables, and rows by the name of
-            their predictor.
+        spec: its section on literature says which tables count, and which rows make which systems again; without one
+            all tables do, and rows stand for the system that is called like their predictor.
         literature: what `open_literature` returns.
         store: holds the runs of the board.
 
     Raises:
-        UnknownNameError: a table, or a system that a row is to reproduce, is not known.
+        UnknownNameError: a table, a row that is to reproduce a system, or that system is not known.
         StoreError: a manifest is missing or corrupt.
     """
-    tables = literature.tables if spec is None else tuple(literature.table(name) for name in spec.tables)
+    own = spec.literature
+    tables = literature.tables if own is None else tuple(literature.table(name) for name in own.tables)
     values = [value for table in tables for value in literature.values_of(table)]
-    wanted = {} if spec is None else spec.reproduces
-    for made in wanted.values():
+    wanted = {} if own is None else own.reproduces
+    rows = {entry.name for entry in board.entries} | {entry.title for entry in spec.predictors if entry.title}
+    for row, made in wanted.items():
+        if row not in rows:
+            raise UnknownNameError.of("row", row, rows, "correct [literature.reproduces] in the board.toml")
         known = {(value.system, value.variant) for value in values}
         if (made.system, made.variant) not in known:
             raise UnknownNameError.of(
@@ -234,7 +238,7 @@ def _setting(entry: Entry, header: DatasetHeader, manifest: Manifest) -> Setting
 def _reads(params: Mapping[str, Any]) -> str:
     """Returns what the parameters of a run say that it reads: encoders, a base model, descriptions of the video."""
     named = [params[key] for key in ("encoder", "audio", "visual", "knowledge", "base", "model") if params.get(key)]
-    return " + ".join(map(str, [*named, *(["descriptions of the video"] if params.get("video") else [])]))
+    return " + ".join([*(["descriptions of the video"] if params.get("video") else []), *map(str, named)])
 
 
 def _called(system: str, variant: str) -> str:

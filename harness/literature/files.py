@@ -29,9 +29,8 @@ provenance = "own"                      # by the system's authors; "re-run" by o
 
 [[tables.rows]]
 system = "dialogue-rnn"                 # name of ours where there is one
-name = "DialogueRNN"                    # what the source calls it
+name = "DialogueRNN"                    # what the source calls it; n_params = "9.9M" as printed, or left out
 variant = "zero-shot"                   # default: "", the system itself
-n_params = "9.9M"                       # as printed
 split = "test"
 selection = "test"                      # split that chose the epoch: dev, test, none (untrained); default: unknown
 seeds = 5                               # default: not stated

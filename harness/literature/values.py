@@ -20,6 +20,8 @@ class PublishedValue:
     """What the source calls it."""
     variant: str
     """'' for the system itself."""
+    n_params: str
+    """As printed: "9.9M"; '' if it is not."""
     corpus: str
     """What people call the data: "emorynlp" for both releases."""
     protocol: str
@@ -131,6 +133,7 @@ class Literature:
             system=row.system,
             name=row.name,
             variant=row.variant,
+            n_params=row.n_params,
             corpus=data.corpus,
             protocol=protocol,
             release=data.release,

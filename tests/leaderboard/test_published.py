@@ -13,8 +13,8 @@ from harness.errors import ConfigError, UnknownNameError
 from harness.export import export_leaderboard, read_leaderboard
 from harness.leaderboard.build import build_leaderboard
 from harness.leaderboard.leaderboard import Leaderboard
-from harness.leaderboard.published import Reproduction, compare_with_published, open_literature
-from harness.leaderboard.spec import BoardSpec, LiteratureSpec, load_spec
+from harness.leaderboard.published import Reproduction, _reads, compare_with_published, open_literature
+from harness.leaderboard.spec import BoardSpec, load_spec
 from harness.store import RunStore
 
 MakeRuns = Callable[..., list[Path]]
@@ -113,7 +113,7 @@ def write_board(make_runs: MakeRuns, store: RunStore) -> Write:
 
 
 def compare(spec: BoardSpec, board: Leaderboard, store: RunStore) -> tuple[Reproduction, ...]:
-    return compare_with_published(board, spec.literature, open_literature("mine", spec.literature, store.layout), store)
+    return compare_with_published(board, spec, open_literature("mine", spec.literature, store.layout), store)
 
 
 def test_published_values_stand_apart_and_change_nothing_that_is_tested(write_board: Write, store: RunStore) -> None:
@@ -181,6 +181,9 @@ def test_a_board_says_which_row_makes_which_variant_again(write_board: Write, st
     spec, board = write_board(more=named.format(row, "lab/good", "of new"))
     with pytest.raises(UnknownNameError, match=r"unknown published system 'lab/good \(of new\)'; did you mean"):
         compare(spec, board, store)
+    spec, board = write_board(more=named.format("lab/bda[skill=0.2]", "lab/good", ""))
+    with pytest.raises(UnknownNameError, match=r"unknown row 'lab/bda\[skill=0.2\]'; did you mean 'lab/bad"):
+        compare(spec, board, store)
 
 
 def test_without_a_section_every_table_counts(write_board: Write, store: RunStore) -> None:
@@ -212,5 +215,15 @@ def test_a_bad_section_is_refused(write_board: Write, literature: str, error: ty
     assert "\n" not in str(caught.value)
 
 
-def test_a_key_of_the_specification_is_strict() -> None:
-    assert LiteratureSpec(tables=("a/b",)).reproduces == {}
+@pytest.mark.parametrize(
+    ("params", "reads"),
+    [
+        ({"encoder": "minilm", "epochs": 60}, "minilm"),
+        ({"encoder": "minilm", "audio": "file:a.npz@01234567"}, "minilm + file:a.npz@01234567"),
+        ({"base": "llama-2-7b", "video": "v.jsonl@01234567"}, "descriptions of the video + llama-2-7b"),
+        ({"base": "llama-2-7b", "video": None}, "llama-2-7b"),
+        ({"history": 0}, ""),
+    ],
+)
+def test_what_a_run_reads_is_told_by_its_parameters(params: dict[str, object], reads: str) -> None:
+    assert _reads(params) == reads

@@ -53,6 +53,8 @@ def test_table_3_is_whole(literature: Literature) -> None:
     table = literature.table("dialogue-llm/table-3")
     assert len(table.rows) == 15 + 3 + 1
     assert Counter(row.provenance for row in table.rows)["own"] == 1
+    n_params = {value.system: value.n_params for value in literature.values_of(table)}
+    assert (n_params["dialogue-rnn"], n_params["cog-bart"], n_params["dialogue-llm"]) == ("9.9M", "415.1M", "4.2M")
     sums = {column: Decimal() for column in COLUMNS}
     for value in literature.values_of(table):
         sums[value.corpus, value.metric] += value.printed
