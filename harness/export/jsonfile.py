@@ -25,10 +25,9 @@ _BOARD_KEYS = (
 def to_json(board: Leaderboard) -> str:
     """Returns the board as one JSON document; the same board gives the same bytes.
 
-    Published values stand under `published` and `published_slips`, in a board that shows any.
-
     Keys: those of `Leaderboard`, with `datasets` as a list of names, the dataset headers under `headers`, and the
-    signature. Records have the fields of `Entry`, `PairComparison` and `DatasetHeader`.
+    signature; `published` and `published_slips` only of a board that shows published values. Records have the fields of
+    `Entry`, `PairComparison`, `DatasetHeader` and `PublishedEntry`.
     """
     names = [header.dataset for header in board.datasets]
     document = {key: names if key == "datasets" else getattr(board, key) for key in _BOARD_KEYS}

@@ -18,8 +18,8 @@ UNVERIFIED = "?"
 """Marks a value that was seen in no primary source."""
 
 BLOCK_LEGEND = (
-    "Seeds and Chosen on (the split that chose the epoch): – where the source does not say. By: own, the system's "
-    "authors; re-run, others; copied, from the authors."
+    "Seeds and Chosen on (the split that chose the epoch, none if untrained): – where the source does not say. By: own, "
+    "the system's authors; re-run, others; copied, from the authors."
 )
 NOTES_HEAD = "Where the data are not this board's, and what is known to be wrong:"
 
@@ -111,7 +111,7 @@ def _line(by_dataset: Mapping[str, PublishedEntry], columns: Sequence[tuple[str,
         scores=tuple(_score(by_dataset.get(dataset), metric, marks) for dataset, metric in columns),
         facts=(
             numbers.MISSING if first.n_seeds is None else str(first.n_seeds),
-            first.selection if first.selection in ("dev", "test") else numbers.MISSING,
+            numbers.MISSING if first.selection == "unknown" else first.selection,
             first.provenance,
             first.cited,
         ),
