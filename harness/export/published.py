@@ -18,8 +18,8 @@ UNVERIFIED = "?"
 """Marks a value that was seen in no primary source."""
 
 BLOCK_LEGEND = (
-    "Seeds and Chosen on (the split that chose the epoch, none if untrained): – where the source does not say. By: own, "
-    "the system's authors; re-run, others; copied, from the authors."
+    "Seeds and Chosen on (the split that chose the epoch, none if untrained): – where the source does not say. "
+    "By: own, the system's authors; re-run, others; copied, from the authors."
 )
 NOTES_HEAD = "Where the data are not this board's, and what is known to be wrong:"
 
