@@ -7,7 +7,7 @@ split with one seed, sealed under `results/runs`; `RunStore` finds runs. A *metr
 counts summed over dialogues; `score_table`, `compare_runs` (a pair) and `compare_all` (all pairs) need the stored
 counts only, no model and no corpus.
 `build_leaderboard` ranks the runs that a board asks for and says which differences are real; `export_leaderboard`
-prints it for a paper.
+prints it for a paper. `load_literature` holds what papers report, which is shown beside and never ranked.
 
     from harness import DialogueView, Prediction, Predictor, PredictorCard, register_predictor
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from harness.leaderboard.build import build_leaderboard
     from harness.leaderboard.leaderboard import Leaderboard
     from harness.leaderboard.spec import BoardSpec, load_spec
+    from harness.literature import Literature, load_literature
     from harness.store import Layout, RunStore, StoredRun
 
 _LATE = {
@@ -48,12 +49,14 @@ _LATE = {
     "LabelledComparison": "harness.evaluation.comparison",
     "Layout": "harness.store",
     "Leaderboard": "harness.leaderboard.leaderboard",
+    "Literature": "harness.literature",
     "RunStore": "harness.store",
     "StoredRun": "harness.store",
     "build_leaderboard": "harness.leaderboard.build",
     "compare_all": "harness.evaluation.comparison",
     "compare_runs": "harness.evaluation.comparison",
     "export_leaderboard": "harness.export",
+    "load_literature": "harness.literature",
     "load_spec": "harness.leaderboard.spec",
     "score_table": "harness.evaluation.scoring",
 }
@@ -71,6 +74,7 @@ __all__ = [
     "LabelledComparison",
     "Layout",
     "Leaderboard",
+    "Literature",
     "Prediction",
     "Predictor",
     "PredictorCard",
@@ -85,6 +89,7 @@ __all__ = [
     "compare_runs",
     "export_leaderboard",
     "load_dataset",
+    "load_literature",
     "load_spec",
     "register_dataset",
     "register_predictor",

@@ -20,6 +20,7 @@ from harness.cli import (
     features,
     leaderboard,
     listing,
+    literature,
     power,
     prompt,
     show,
@@ -54,6 +55,7 @@ app.add_typer(features.app, name="features")
 app.add_typer(cache.app, name="cache")
 app.add_typer(prompt.app, name="prompt")
 app.add_typer(leaderboard.app, name="leaderboard")
+app.add_typer(literature.app, name="literature")
 
 
 def _version(asked: bool) -> None:

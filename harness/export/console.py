@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 from io import StringIO
 from typing import Literal
 
 from harness.export.escape import one_line
+from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, NOTES_HEAD, TITLE, Block, make_block, marked
 from harness.export.rows import LEGEND, Row, Table, describe_scores, describe_tests, make_tables, other_titles
 from harness.leaderboard.leaderboard import Leaderboard
 
 NAME_WIDTH = 16
 """Characters that a predictor's name gets at least; a longer one continues on the next line where space is short."""
+
+WORDS = ("Rank", "Predictor", "[low, high]", "Letters", "Ctx")
+"""Heads of columns that hold no numbers."""
+
+SHADE = "░"
+"""Stands before each line of the published values."""
 
 
 def to_console(board: Leaderboard, width: int = 110) -> str:
@@ -24,6 +32,9 @@ def to_console(board: Leaderboard, width: int = 110) -> str:
     parts = [one_line(board.title), ""]
     for table in make_tables(board):
         parts += [*_table(table, board, width), ""]
+    block = make_block(board)
+    if block is not None:
+        parts += [*(f"{SHADE} {line}".rstrip() for line in _published(block, width - len(SHADE) - 1)), ""]
     return "\n".join([*parts, *_legend(board, width)]) + "\n"
 
 
@@ -42,29 +53,73 @@ def _grid(table: Table, board: Leaderboard, width: int) -> list[str]:
     """Returns the lines of a table; where it would be wider than `width`, contexts are folded, and names if need be."""
     from rich.cells import cell_len
 
-    lines = _draw(table, board, name_width=None)
+    def draw(name_width: int | None) -> list[str]:
+        return _draw(_titles(table, board), WORDS, [_cells(row, table, name_width) for row in table.rows])
+
+    lines = draw(None)
     if max(map(cell_len, lines)) <= width or not table.rows:
         return lines
     longest = max(cell_len(one_line(row.predictor)) for row in table.rows)
-    lines = _draw(table, board, name_width=max(longest, NAME_WIDTH))
+    lines = draw(max(longest, NAME_WIDTH))
     excess = max(map(cell_len, lines)) - width
-    return lines if excess <= 0 else _draw(table, board, name_width=max(NAME_WIDTH, longest - excess))
+    return lines if excess <= 0 else draw(max(NAME_WIDTH, longest - excess))
 
 
-def _draw(table: Table, board: Leaderboard, name_width: int | None) -> list[str]:
-    """Returns the lines of a table as wide as its cells, since rich would cut digits off to make it narrower."""
+def _published(block: Block, width: int) -> list[str]:
+    """Returns the lines of the published values, without their shade."""
+    notes = [line for mark, text in block.notes for line in _wrap(f"{mark}: {one_line(text)}", width)]
+    slips = [line for slip in block.slips for line in _wrap(f"! {one_line(slip)}", width)]
+    about, legend = _wrap(ABOUT, width), _wrap(BLOCK_LEGEND, width)
+    return [
+        TITLE,
+        *about,
+        "",
+        *_block_grid(block, width),
+        "",
+        *legend,
+        *([NOTES_HEAD] if notes else []),
+        *notes,
+        *slips,
+    ]
+
+
+def _block_grid(block: Block, width: int) -> list[str]:
+    """Returns the lines of its table; where it would be wider than `width`, sources and names are folded."""
+    from rich.cells import cell_len
+
+    cells = [[one_line(t) for t in (marked(line.name), *map(marked, line.scores), *line.facts)] for line in block.lines]
+
+    def draw(rows: Sequence[Sequence[str]]) -> list[str]:
+        return _draw(("Published system", *block.heads, *FACTS), ("Published system", *FACTS[1:]), rows)
+
+    lines = draw(cells)
+    if max(map(cell_len, lines)) <= width:
+        return lines
+    folded = [[name, *others, _fold(source, NAME_WIDTH)] for name, *others, source in cells]
+    excess = max(map(cell_len, draw(folded))) - width
+    narrow = max(NAME_WIDTH, max(cell_len(name) for name, *_ in cells) - max(excess, 0))
+    return draw([[_fold(name, narrow), *others] for name, *others in folded])
+
+
+def _draw(heads: Sequence[str], words: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Returns the lines of a table as wide as its cells, since rich would cut digits off to make it narrower.
+
+    Args:
+        heads: of the columns.
+        words: those of the heads whose columns are set to the left.
+        rows: one text a column, each of one line or more.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table as Grid
     from rich.text import Text
 
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    words = ("Rank", "Predictor", "[low, high]", "Letters", "Ctx")
-    for title in _titles(table, board):
-        side: Literal["left", "right"] = "left" if title in words else "right"
-        grid.add_column(Text(one_line(title)), justify=side, no_wrap=True)
-    for row in table.rows:
-        grid.add_row(*(Text(cell) for cell in _cells(row, table, name_width)))
+    for head in heads:
+        side: Literal["left", "right"] = "left" if head in words else "right"
+        grid.add_column(Text(one_line(head)), justify=side, no_wrap=True)
+    for row in rows:
+        grid.add_row(*map(Text, row))
     console = Console(file=StringIO(), width=10_000, force_terminal=False, force_jupyter=False, color_system=None)
     with console.capture() as captured:
         console.print(grid)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, get_type_hints
 
 from harness.errors import StoreError
 from harness.export.numbers import settle
-from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PairComparison
+from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PairComparison, PublishedEntry
 
 _BOARD_KEYS = (
     "board", "title", "signature", "metric", "metric_title", "metrics", "datasets", "scope", "test", "test_title",
@@ -26,13 +26,17 @@ def to_json(board: Leaderboard) -> str:
     """Returns the board as one JSON document; the same board gives the same bytes.
 
     Keys: those of `Leaderboard`, with `datasets` as a list of names, the dataset headers under `headers`, and the
-    signature. Records have the fields of `Entry`, `PairComparison` and `DatasetHeader`.
+    signature; `published` and `published_slips` only of a board that shows published values. Records have the fields of
+    `Entry`, `PairComparison`, `DatasetHeader` and `PublishedEntry`.
     """
     names = [header.dataset for header in board.datasets]
     document = {key: names if key == "datasets" else getattr(board, key) for key in _BOARD_KEYS}
     document["headers"] = [asdict(header) for header in board.datasets]
     document["entries"] = [_entry(entry) for entry in board.entries]
     document["comparisons"] = [asdict(pair) for pair in board.comparisons]
+    if board.published:
+        document["published"] = [_entry(entry) for entry in board.published]
+        document["published_slips"] = board.published_slips
     document["version"] = board.version
     return json.dumps(stored(document), indent=1, allow_nan=False) + "\n"  # ASCII: no control sequence survives
 
@@ -66,7 +70,7 @@ def read_leaderboard(text: str) -> Leaderboard:
     return leaderboard
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: Entry | PublishedEntry) -> dict[str, Any]:
     record = {field.name: getattr(entry, field.name) for field in fields(entry)}
     return record | {"metrics": dict(sorted(entry.metrics.items()))}
 
@@ -126,6 +130,9 @@ def _check(board: Leaderboard, document: dict[str, Any]) -> None:
             _fail(f"entry {entry.name!r} on {entry.dataset!r} is there twice")
         seen.add(key)
         called.add((entry.dataset, entry.name))
+    for published in board.published:
+        if published.dataset not in names:
+            _fail(f"published value of {published.name!r} is on {published.dataset!r}, which has no header")
     for pair in board.comparisons:
         for predictor in (pair.a, pair.b):
             if (pair.dataset, predictor) not in seen:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.export.escape import latex_breakable, latex_escape, one_line
 from harness.export.numbers import MISSING, level
+from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, NOTES_HEAD, TITLE, UNVERIFIED, Block, Cell, make_block
 from harness.export.rows import Row, Table, describe_scores, describe_tests, make_tables, other_titles
 from harness.leaderboard.leaderboard import Leaderboard
 
@@ -28,10 +29,11 @@ LONG_NAME = 34
 
 
 def to_latex(board: Leaderboard) -> str:
-    """Returns a `table` environment, after comments that say which packages it needs."""
+    """Returns a `table` environment, after comments that say which packages it needs; another for published values."""
     tables = make_tables(board)
     grid = _single(board, tables[0]) if len(tables) == 1 else _grouped(board, tables)
-    return latex_template("table.tex.j2").render(
+    block = make_block(board)
+    table = latex_template("table.tex.j2").render(
         board=board,
         tables=tables,
         label=latex_label(board.board),
@@ -40,6 +42,47 @@ def to_latex(board: Leaderboard) -> str:
         covered=not all(table.full_coverage for table in tables),
         **grid,
     )
+    return table if block is None else f"{table}\n{_published(board, block)}"
+
+
+def _published(board: Leaderboard, block: Block) -> str:
+    """Returns the `table` environment of the published values."""
+    names = [line.name.text for line in block.lines]
+    spans = [2 * [dataset for dataset, _ in block.columns].count(header.dataset) for header in board.datasets]
+    lasts = [1 + sum(spans[: i + 1]) for i in range(len(spans))]
+    return latex_template("published.tex.j2").render(
+        board=board,
+        label=latex_label(f"{board.board}-published"),
+        columns=f"{latex_name_column(names)}{'r@{}l' * len(block.columns)}rlll",
+        groups=[
+            {"title": latex_escape(header.dataset), "first": last - span + 1, "last": last}
+            for header, span, last in zip(board.datasets, spans, lasts, strict=True)
+            if span
+        ],
+        head=[
+            "Published system",
+            *(rf"\multicolumn{{2}}{{c}}{{{latex_escape(metric)}}}" for _, metric in block.columns),
+            *FACTS,
+        ],
+        lines=[
+            [
+                latex_name(line.name.text, names) + _marks(line.name),
+                *(part for score in line.scores for part in (latex_digits(score.text), _marks(score))),
+                *(latex_escape(fact) for fact in line.facts),
+            ]
+            for line in block.lines
+        ],
+        about=f"{TITLE}. {ABOUT} {BLOCK_LEGEND}",
+        notes_head=NOTES_HEAD,
+        notes=block.notes,
+        slips=block.slips,
+    )
+
+
+def _marks(cell: Cell) -> str:
+    """Returns the marks of a cell: numbers raised, "?" in full size, where it cannot be taken for a 7."""
+    raised = ",".join(mark for mark in cell.marks if mark != UNVERIFIED)
+    return (UNVERIFIED if UNVERIFIED in cell.marks else "") + (rf"\textsuperscript{{{raised}}}" if raised else "")
 
 
 def _single(board: Leaderboard, table: Table) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tabulate import tabulate
 
 from harness.export.escape import escape_markdown, markdown_code
+from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, NOTES_HEAD, TITLE, Block, make_block, marked
 from harness.export.rows import LEGEND, Row, Table, describe_scores, describe_tests, make_tables, other_titles
 from harness.leaderboard.leaderboard import Leaderboard
 
@@ -16,6 +17,8 @@ def to_markdown(board: Leaderboard) -> str:
     parts = [f"## {escape_markdown(board.title)}"]
     for table in make_tables(board):
         parts += _table(table, board)
+    block = make_block(board)
+    parts += [] if block is None else [_published(block)]
     caption = f"{escape_markdown(describe_scores(board))}. {escape_markdown(describe_tests(board))}. {BOLD} {LEGEND}"
     return "\n\n".join([*parts, caption]) + "\n"
 
@@ -38,6 +41,25 @@ def _table(table: Table, board: Leaderboard) -> list[str]:
     rests = "; ".join(escape_markdown(text) for text in (table.power, table.spread) if text)
     notes = [f"> **Note:** {escape_markdown(warning)}" for warning in header.warnings]
     return [about, grid, f"{rests}.", *notes, f"Signature: {markdown_code(header.signature)}"]
+
+
+def _published(block: Block) -> str:
+    """Returns the published values as a quotation, which pages show shaded."""
+    grid = tabulate(
+        [
+            [escape_markdown(text) for text in (marked(line.name), *map(marked, line.scores), *line.facts)]
+            for line in block.lines
+        ],
+        headers=[escape_markdown(head) for head in ("Published system", *block.heads, *FACTS)],
+        tablefmt="pipe",
+        disable_numparse=True,
+        colalign=["left", *["right"] * (len(block.columns) + 1), *["left"] * (len(FACTS) - 1)],
+    )
+    notes = [f"- {mark}: {escape_markdown(text)}" for mark, text in block.notes]
+    slips = [f"- Slip: {escape_markdown(slip)}." for slip in block.slips]
+    legend = (BLOCK_LEGEND, *([NOTES_HEAD] if notes else []))
+    lines = [f"**{TITLE}.** {ABOUT}", "", *grid.splitlines(), "", " ".join(legend), "", *notes, *slips]
+    return "\n".join(f"> {line}".rstrip() for line in lines)
 
 
 def _cells(row: Row, table: Table) -> list[str]:

@@ -10,7 +10,7 @@ from statistics import median
 
 from harness.export import numbers
 from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard
-from harness.metrics import METRICS
+from harness.metrics import metric_title
 
 CORRECTIONS = {
     "holm": "Holm correction",
@@ -87,7 +87,7 @@ def make_tables(board: Leaderboard) -> tuple[Table, ...]:
 
 def other_titles(board: Leaderboard) -> tuple[str, ...]:
     """Returns the column heads of the secondary metrics."""
-    return tuple(_metric_title(name) for name in board.metrics[1:])
+    return tuple(metric_title(name) for name in board.metrics[1:])
 
 
 def describe_scores(board: Leaderboard) -> str:
@@ -138,15 +138,11 @@ def _table(board: Leaderboard, header: DatasetHeader) -> Table:
         header=header,
         rows=tuple(_row(entry, board) for entry in entries),
         size=f"{header.n_utterances:,} utterances in {header.n_dialogues:,} dialogues, {seeds}",
-        metric_title=board.metric_title if header.metric == board.metric else _metric_title(header.metric),
+        metric_title=board.metric_title if header.metric == board.metric else metric_title(header.metric),
         full_coverage=all(entry.coverage >= 1 for entry in entries),
         power=describe_power(header),
         spread=describe_seeds(entries),
     )
-
-
-def _metric_title(name: str) -> str:
-    return METRICS[name].title if name in METRICS else name.replace("f1:", "F1 ", 1).replace("_", " ")
 
 
 def _row(entry: Entry, board: Leaderboard) -> Row:

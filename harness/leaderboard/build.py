@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import harness
@@ -18,6 +18,7 @@ from harness.evaluation.scoring import (
 )
 from harness.features.weights import is_content_of
 from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PairComparison
+from harness.leaderboard.published import open_literature, published_entries, published_slips
 from harness.leaderboard.records import make_entry, make_header, make_pairs
 from harness.leaderboard.spec import BoardSpec, PredictorEntry
 from harness.metrics import Metric
@@ -70,11 +71,11 @@ def build_leaderboard(board: str, spec: BoardSpec, store: RunStore) -> Leaderboa
         ConfigError: there is no run to show, or a setting does not fit.
         IncompatibleRunsError: runs of one dataset differ in data or labels.
         StoreError: a stored file is missing or corrupt.
-        UnknownNameError: a metric is not known.
+        UnknownNameError: a metric or a published table is not known.
     """
     blocks = [_build_block(dataset, spec, store, board) for dataset in spec.datasets]
     first = blocks[0]
-    return Leaderboard(
+    leaderboard = Leaderboard(
         board=board,
         title=spec.title or board,
         metric=first.metric.name,
@@ -91,6 +92,14 @@ def build_leaderboard(board: str, spec: BoardSpec, store: RunStore) -> Leaderboa
         n_resamples=first.result.n_resamples or None,
         seed=spec.seed,
         version=harness.__version__,
+    )
+    if spec.literature is None:
+        return leaderboard
+    literature = open_literature(board, spec.literature, store.layout)
+    return replace(
+        leaderboard,
+        published=published_entries(leaderboard, spec.literature, literature),
+        published_slips=published_slips(spec.literature, literature),
     )
 
 

@@ -121,6 +121,40 @@ class DatasetHeader:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedEntry:
+    """What a paper prints for one system on one dataset; without predictions it is never ranked or tested."""
+
+    dataset: str
+    """Of the board; the paper's data may differ, see `differs`."""
+    system: str
+    name: str
+    """What the source calls it."""
+    variant: str
+    """'' for the system itself."""
+    metrics: Mapping[str, float]
+    """Those metrics of the board that are printed, as fractions."""
+    table: str
+    """SOURCE/KEY."""
+    cited: str
+    """Source and table in words."""
+    provenance: str
+    """own (the system's authors), re-run (by others) or copied (from the authors)."""
+    verified: bool
+    """Whether it was seen in a primary source."""
+    selection: str
+    """Split that chose the epoch: dev, test, none or unknown."""
+    n_seeds: int | None
+    """None: not stated."""
+    features: str
+    """What the system read, in words."""
+    modalities: tuple[str, ...]
+    differs: tuple[str, ...]
+    """In what its data are not those of the board, one sentence each."""
+    problems: tuple[str, ...]
+    """What is known to be wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Leaderboard:
     """Entries sorted by dataset (in the order of the board) and falling score, with the tests behind them."""
 
@@ -147,6 +181,10 @@ class Leaderboard:
     seed: int
     version: str
     """Of erc-harness."""
+    published: tuple[PublishedEntry, ...] = ()
+    """What the board shows from papers, apart from its entries, in the order of the papers' tables."""
+    published_slips: tuple[str, ...] = ()
+    """What those tables contradict in themselves, one sentence each."""
 
     @property
     def signature(self) -> str:

@@ -25,6 +25,14 @@ params = { speaker = true }
 datasets = ["meld"]              # default: every dataset of the board
 title = "with speakers"          # what tables call the row; default: the name, with changed parameters in brackets
 
+[literature]                     # published values, shown apart and never ranked; default: none
+tables = ["dialogue-llm/table-3"]  # as `erc-harness literature list` names them
+files = ["more.toml"]            # beside this file: published results of your own; see harness/literature/files.py
+
+[literature.reproduces."with speakers"]  # a row by what tables call it; default: what papers call the same system
+system = "dialogue-llm"
+variant = "zero-shot"            # default: the system itself
+
 A path among the parameters is relative to the folder where `erc-harness run` is typed. Files and models are matched by
 name: runs on any content or commit of that name belong to the entry, and each content has a row of its own.
 """
@@ -57,6 +65,36 @@ class PredictorEntry(BaseModel):
     """What tables call it; '': its label."""
 
 
+class Reproduced(BaseModel):
+    """The published system that a row makes again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    system: str
+    variant: str = ""
+
+
+class LiteratureSpec(BaseModel):
+    """Published values on a board."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tables: tuple[str, ...] = Field(min_length=1)
+    """Names of tables, SOURCE/KEY."""
+    files: tuple[str, ...] = ()
+    """Further files, beside the specification."""
+    reproduces: dict[str, Reproduced] = {}
+    """By what tables call a row."""
+
+    @field_validator("files")
+    @classmethod
+    def _files_beside(cls, files: tuple[str, ...]) -> tuple[str, ...]:
+        for name in files:
+            if Path(name).name != name or not name.endswith(".toml"):
+                raise ValueError("expected names of .toml files that lie beside the board.toml")
+        return files
+
+
 class BoardSpec(BaseModel):
     """What a board shows and how it tests."""
 
@@ -81,6 +119,8 @@ class BoardSpec(BaseModel):
     """Parameters by name of predictor."""
     predictors: tuple[PredictorEntry, ...] = ()
     """As in the file; `entries_on` has them as they run."""
+    literature: LiteratureSpec | None = None
+    """None: the board shows no published value."""
 
     @field_validator("datasets")
     @classmethod
@@ -156,6 +196,15 @@ def _read(path: Path) -> BoardSpec:
             raise ConfigError(f"{path}: {first['ctx']['error']}") from error
         key = ".".join(str(part) for part in first["loc"])
         given = f", got {first['input']!r}" if first["type"] not in ("missing", "extra_forbidden") else ""
-        keys = (PredictorEntry if len(first["loc"]) > 1 else BoardSpec).model_fields
+        keys = _part_at(first["loc"]).model_fields
         allowed = f" (known keys: {', '.join(keys)})" if first["type"] == "extra_forbidden" else ""
         raise ConfigError(f"{path}, key {key!r}: {first['msg']}{given}{allowed}") from error
+
+
+def _part_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
+    """Returns the part of a specification that a key stands in."""
+    if loc[:2] == ("literature", "reproduces"):
+        return Reproduced
+    if len(loc) > 1:
+        return LiteratureSpec if loc[0] == "literature" else PredictorEntry
+    return BoardSpec

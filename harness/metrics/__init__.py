@@ -15,7 +15,7 @@ from harness.metrics.calibration import (
 )
 from harness.metrics.confusion import DialogueConfusion, Totals, tally, totals_of
 from harness.metrics.f1 import Gradient, per_label_f1
-from harness.metrics.metric import METRICS, Metric, get_metric, metric_names
+from harness.metrics.metric import METRICS, Metric, get_metric, metric_names, metric_title
 
 __all__ = [
     "METRICS",
@@ -29,6 +29,7 @@ __all__ = [
     "expected_calibration_error",
     "get_metric",
     "metric_names",
+    "metric_title",
     "negative_log_likelihood",
     "per_label_f1",
     "tally",

@@ -80,6 +80,11 @@ def metric_names(labels: Sequence[str] = (), neutral: str | None = None) -> tupl
     return (*METRICS, *without_neutral, *(f"f1:{label}" for label in labels))
 
 
+def metric_title(name: str) -> str:
+    """Returns the name of any metric in table heads and sentences: "wF1", "F1 joy"; of a foreign one, its words."""
+    return METRICS[name].title if name in METRICS else name.replace("f1:", "F1 ", 1).replace("_", " ")
+
+
 def get_metric(name: str, labels: Sequence[str] = (), neutral: str | None = None) -> Metric:
     """Returns the metric of that name.
 

@@ -73,6 +73,8 @@ def test_the_wheel_holds_our_packages_and_their_data_only(wheel: Path) -> None:
         "prompts/templates/README.md",
         "harness/llm/tables/models.toml",
         "harness/llm/tables/prices.toml",
+        "harness/literature/tables/protocols.toml",
+        "harness/literature/tables/dialogue-llm.toml",
     } <= set(names)
     assert "harness/py.typed" in names
     assert any(name.startswith("harness/export/templates/") for name in names)

@@ -198,6 +198,7 @@ DOCUMENT = r"""\documentclass[%s]{article}
 \usepackage[utf8]{inputenc}
 \usepackage{booktabs}
 \usepackage{graphicx}
+%s
 \begin{document}
 %s
 \end{document}
@@ -213,8 +214,8 @@ def typeset(tmp_path: Path) -> Callable[..., str]:
             pytest.fail(reason)
         pytest.skip(reason)
 
-    def run(tables: str, options: str = "a4paper") -> str:
-        (tmp_path / "table.tex").write_text(DOCUMENT % (options, tables), encoding="utf-8")
+    def run(tables: str, options: str = "a4paper", preamble: str = "") -> str:
+        (tmp_path / "table.tex").write_text(DOCUMENT % (options, preamble, tables), encoding="utf-8")
         done = subprocess.run(
             ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "table.tex"],
             cwd=tmp_path, capture_output=True, check=False, timeout=240,
