@@ -80,7 +80,7 @@ def test_values_are_listed_and_unverified_ones_marked(cli: Cli) -> None:
 def test_values_are_listed_for_scripts(cli: Cli) -> None:
     values = cli("literature", "list", "--dataset", "emorynlp-official", "--metric", "weighted_f1", "--json").json
     assert {value["corpus"] for value in values["published"]} == {"emorynlp"}
-    value = next(v for v in values["published"] if v["table"] == "dialogue-llm/table-3" and v["system"] == "dialogxl")
+    value = next(v for v in values["published"] if v["table"] == "dialogue-llm/table-3" and v["system"] == "dialog-xl")
     assert (value["printed"], value["value"], value["protocol"]) == ("34.73", 0.3473, "emorynlp-official")
     assert {"release", "split", "n_labels", "features", "seeds", "selection", "provenance", "verified", "problems",
             "metric", "cited"} <= value.keys()  # fmt: skip
