@@ -107,6 +107,25 @@ def test_answers_do_not_depend_on_company_or_padding(
     assert_batch_invariant(predictor.build(Dimensions(widths, 7, n_speakers=3, n_utterances=12)), widths)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_answers_on_a_gpu_are_those_of_the_processor(
+    name: str, words_encoder: str, random_dialogues: Callable[..., list[Any]]
+) -> None:
+    from baselines.neural.batch import make_batch
+
+    predictor = make(name, words_encoder)
+    widths = dict.fromkeys(predictor.stream_encoders(), 18)
+    torch.manual_seed(0)
+    network = predictor.build(Dimensions(widths, 7, n_speakers=3, n_utterances=12)).eval()
+    dialogues = random_dialogues(widths)
+    with torch.inference_mode():
+        logits = {device: network.to(device)(make_batch(dialogues, device)).cpu() for device in ("cpu", "cuda")}
+    mask = make_batch(dialogues).mask
+    torch.testing.assert_close(logits["cuda"][mask], logits["cpu"][mask], atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_what_training_has_not_seen_is_answered(name: str, words_encoder: str) -> None:
     """Longer dialogues, other and more speakers, a label that train lacks, one utterance, one turn, no label."""
