@@ -144,7 +144,7 @@ def _data(
         "metric": one_line(table.metric_title),
         "labels": [one_line(label) for label in table.header.labels],
         "systems": [_system(entry, own) for entry, own in zip(entries, facts, strict=True)],
-        "groups": _groups(entries),
+        "groups": [{"letter": letter, "systems": own} for letter, own in letter_groups(entries)],
         "pairs": [
             {
                 "a": place[pair.a],
@@ -195,11 +195,11 @@ def _system(entry: Entry, facts: SystemFacts) -> dict[str, Any]:
     }
 
 
-def _groups(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Returns the letters with the systems that bear them; a letter of several characters stands between spaces."""
+def letter_groups(entries: Sequence[Entry]) -> list[tuple[str, list[int]]]:
+    """Returns each letter with the places of the entries that bear it; where one has two characters, spaces part them."""
     spaced = any(" " in entry.letters for entry in entries)
     members: dict[str, list[int]] = {}
     for i, entry in enumerate(entries):
         for letter in entry.letters.split() if spaced else entry.letters:
             members.setdefault(one_line(letter), []).append(i)
-    return [{"letter": letter, "systems": systems} for letter, systems in members.items()]
+    return list(members.items())

@@ -10,6 +10,7 @@ from harness.errors import DataError
 from harness.evaluation.utterances import check_release
 from harness.export.escape import one_line
 from harness.leaderboard.leaderboard import Entry
+from harness.report.systems import read_runs
 from harness.store import RunStore
 
 CODES = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -37,7 +38,7 @@ def browse(split: Split, entries: Sequence[Entry], store: RunStore) -> dict[str,
         raise DataError(f"{split.dataset!r} has {len(labels)} labels; the page can show {len(CODES)} at most")
     answers, seeds = [], []
     for entry in entries:
-        run = min((store.find(path) for path in entry.runs), key=lambda run: run.manifest.seed)
+        run = read_runs(entry, store)[0]
         check_release(run, split)
         given = run.predictions()
         said = (given[utterance].label for utterance in split.gold)

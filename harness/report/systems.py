@@ -61,7 +61,7 @@ def read_systems(board: Leaderboard, store: RunStore) -> dict[SystemKey, SystemF
 
 def read_system(entry: Entry, header: DatasetHeader, store: RunStore) -> SystemFacts:
     """Returns the facts of one entry; raises as `read_systems`."""
-    runs = sorted((store.find(path) for path in entry.runs), key=lambda run: run.manifest.seed)
+    runs = read_runs(entry, store)
     counts = np.stack([run.dialogues().confusion.counts.sum(axis=0) for run in runs])
     totals = totals_of(counts)
     seconds, prices = zip(*(_take(run) for run in runs), strict=True)
@@ -76,6 +76,12 @@ def read_system(entry: Entry, header: DatasetHeader, store: RunStore) -> SystemF
         usd=_mean(prices),
         about=_about(runs),
     )
+
+
+def read_runs(entry: Entry, store: RunStore) -> list[StoredRun]:
+    """Returns the runs behind an entry in the order of their seeds; raises as `read_systems`."""
+    found = (store.find(str(store.layout.root / path)) for path in entry.runs)
+    return sorted(found, key=lambda run: run.manifest.seed)
 
 
 def _take(run: StoredRun) -> tuple[float | None, float | None]:

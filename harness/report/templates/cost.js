@@ -14,7 +14,7 @@ function costPlot(view, axis, place) {
   points.sort((a, b) => a.cost - b.cost || b.system.score - a.system.score);
   let best = -Infinity;
   const front = points.filter(({ system }) => system.score > best && ((best = system.score), true));
-  const width = Math.min(480, place.clientWidth);
+  const width = Math.min(place.clientWidth - 36, Math.max(300, Math.min(480, (place.clientWidth - 32) / 3 - 36)));
   const [height, left, bottom] = [300, 44, 262];
   const costs = points.map((point) => point.cost);
   const [low, high] = [Math.min(...costs) / 1.6, Math.max(...costs) * 1.6];
@@ -40,17 +40,18 @@ function costPlot(view, axis, place) {
     draw("text", { class: "tick", x: left - 6, y: 14, "text-anchor": "end" }, cut(view.data.metric, 9))));
 }
 
-// Names beside the points of the front, from the best downwards, where there is room.
+// Names above or below the best points of the front, where there is room.
 function frontNames(front, x, y, width) {
   const taken = [];
-  return [...front].reverse().flatMap(({ system, cost }) => {
-    const [px, py] = [x(cost), y(system.score) - 9];
+  return [...front].reverse().slice(0, 4).flatMap(({ system, cost }) => {
     const name = cut(system.name, 26);
     const reach = name.length * 6.4;
-    const start = px + reach / 2 > width - 4 ? width - 4 - reach : Math.max(46, px - reach / 2);
-    if (taken.some(([from, to, height]) => start < to && start + reach > from && Math.abs(height - py) < 13)) return [];
-    taken.push([start, start + reach, py]);
-    return [draw("text", { class: "name", x: start, y: py }, name)];
+    const start = Math.max(46, Math.min(width - 4 - reach, x(cost) - reach / 2));
+    const free = (height) => taken.every(([from, to, other]) => start > to || start + reach < from || Math.abs(height - other) > 13);
+    const height = [y(system.score) - 9, y(system.score) + 19].find(free);
+    if (height === undefined) return [];
+    taken.push([start, start + reach, height]);
+    return [draw("text", { class: "name", x: start, y: height }, name)];
   });
 }
 

@@ -15,7 +15,7 @@ function drawPairs(view, place) {
   const choices = make("div", { class: "choices" }, pairChoices(view, chosen, chosen[0], chosen[1], open));
   const head = make("tr", {}, make("td"), chosen.map((i, k) => make("th", { scope: "col", title: systems[i].name }, k + 1)));
   const rows = chosen.map((a, k) => make("tr", {},
-    make("th", { scope: "row", title: systems[a].name }, make("span", { class: "place" }, k + 1), " ", cut(systems[a].name, 34)),
+    make("th", { scope: "row", title: systems[a].name }, make("span", { class: "place" }, k + 1), " ", systems[a].name),
     chosen.map((b) => pairCell(view, a, b, compact))));
   const table = make("table", { class: compact ? "matrix compact" : "matrix", role: "grid", "aria-label": "All pairs" },
     make("thead", {}, head), make("tbody", {}, rows));

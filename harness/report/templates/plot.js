@@ -48,7 +48,7 @@ function lines(view, chosen, values, width, extra = 0) {
   const names = chosen.map((i, row) => {
     const { name, top } = view.data.systems[i];
     const text = draw("text", { class: top ? "name top" : "name", x: left, y: y(row) + 4, "text-anchor": "end" },
-      cut(name, Math.floor(left / 7.2)));
+      cut(name, Math.floor(left / 7.8)));
     text.append(draw("title", {}, name));
     return text;
   });
