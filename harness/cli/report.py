@@ -64,6 +64,4 @@ def _read_splits(leaderboard: Leaderboard, data_dir: Path | None, plugin: list[s
 
     load_plugins(tuple(plugin or ()))
     folder = find_data_dir(data_dir)
-    return {
-        header.dataset: load_dataset(header.dataset, folder).split(header.split) for header in leaderboard.datasets
-    }
+    return {header.dataset: load_dataset(header.dataset, folder).split(header.split) for header in leaderboard.datasets}

@@ -14,7 +14,7 @@ from harness.export.rows import Table, describe_scores, describe_tests, make_tab
 from harness.leaderboard.leaderboard import Entry, Leaderboard
 from harness.report import tables
 from harness.report.dialogues import browse
-from harness.report.systems import PER_CALLS, SystemFacts, SystemKey
+from harness.report.systems import SystemFacts, SystemKey
 from harness.report.tables import Grid
 from harness.store import RunStore
 
@@ -134,9 +134,7 @@ def _some(n: int, total: int) -> str:
     return f"{n} of the {total} others"
 
 
-def _data(
-    board: Leaderboard, table: Table, entries: Sequence[Entry], facts: Sequence[SystemFacts]
-) -> dict[str, Any]:
+def _data(board: Leaderboard, table: Table, entries: Sequence[Entry], facts: Sequence[SystemFacts]) -> dict[str, Any]:
     """Returns what the scripts of a panel draw from; every number that they print comes with its printed form."""
     place = {entry.predictor: i for i, entry in enumerate(entries)}
     return {
@@ -161,20 +159,12 @@ def _data(
             for pair in board.comparisons
             if pair.dataset == table.header.dataset
         ],
-        "axes": [
-            {"key": "n_parameters", "title": "Parameters"},
-            {"key": "seconds", "title": "Time to predict an utterance"},
-            {"key": "usd", "title": f"US dollars for {PER_CALLS:,} utterances"},
-        ],
+        "axes": [{"key": cost.key, "title": cost.title} for cost in tables.COSTS],
     }
 
 
 def _system(entry: Entry, facts: SystemFacts) -> dict[str, Any]:
-    costs = {
-        "n_parameters": (facts.n_parameters, tables.count(facts.n_parameters)),
-        "seconds": (facts.seconds, tables.duration(facts.seconds)),
-        "usd": (facts.usd, tables.dollars(facts.usd)),
-    }
+    costs = {cost.key: (getattr(facts, cost.key), cost.show) for cost in tables.COSTS}
     return {
         "name": tables.name_cell(entry).text,
         "family": one_line(facts.family),
@@ -190,13 +180,13 @@ def _system(entry: Entry, facts: SystemFacts) -> dict[str, Any]:
             [seed, score, numbers.percent(score)] for seed, score in zip(facts.seeds, facts.seed_scores, strict=True)
         ],
         "confusion": facts.confusion,
-        "costs": {key: list(pair) for key, pair in costs.items() if pair[0] is not None},
+        "costs": {key: [value, show(value)] for key, (value, show) in costs.items() if value is not None},
         "about": [[name, one_line(value)] for name, value in facts.about],
     }
 
 
 def letter_groups(entries: Sequence[Entry]) -> list[tuple[str, list[int]]]:
-    """Returns each letter with the places of the entries that bear it; where one has two characters, spaces part them."""
+    """Returns each letter with the places of the entries that bear it; spaces part letters of two characters."""
     spaced = any(" " in entry.letters for entry in entries)
     members: dict[str, list[int]] = {}
     for i, entry in enumerate(entries):

@@ -1,4 +1,4 @@
-"""Dialogues of a corpus with every system's label, for the reader's own eyes: the one part of a page with corpus text."""
+"""Dialogues of a corpus with every system's label: the one part of a page with corpus text, for the reader alone."""
 
 from __future__ import annotations
 

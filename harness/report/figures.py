@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from harness.export.rows import Table, make_tables
 from harness.leaderboard.leaderboard import Entry, Leaderboard
 from harness.report.content import letter_groups
 from harness.report.systems import SystemFacts, read_systems
-from harness.report.tables import name_cell
+from harness.report.tables import COSTS, Cost, name_cell
 from harness.store import RunStore
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ FORMATS = ("pdf", "svg")
 WIDTH = 5.5
 """Inches: the text width of a one-column paper."""
 
+FEW = 14
+"""Systems up to which a matrix holds digits, as on the page."""
+
 LINE = 0.2
 """Inches a system takes."""
 
@@ -39,9 +43,29 @@ INK, ACCENT, SOFT = "#1b2330", "#1f5fbf", "#8a93a3"
 
 STYLE = {
     "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": SOFT, "pdf.fonttype": 42,
-    "svg.fonttype": "none", "svg.hashsalt": "erc-harness", "axes.titlesize": 9, "text.parse_math": False,
+    "svg.fonttype": "none", "svg.hashsalt": "erc-harness", "axes.titlesize": 9, "axes.labelsize": 7, "text.parse_math": False,
 }  # fmt: skip
 """Settings of matplotlib, in force while a figure is drawn and saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One dataset of a board, with the facts of its entries."""
+
+    board: Leaderboard
+    table: Table
+    entries: tuple[Entry, ...]
+    facts: tuple[SystemFacts, ...]
+
+    @property
+    def tested(self) -> list[Entry]:
+        """Entries that took part in the tests, best first."""
+        return [entry for entry in self.entries if entry.rank_low is not None]
+
+    @property
+    def metric(self) -> str:
+        """Title of the primary metric."""
+        return self.table.metric_title
 
 
 def draw_figures(board: Leaderboard, store: RunStore) -> dict[str, bytes]:
@@ -61,112 +85,121 @@ def draw_figures(board: Leaderboard, store: RunStore) -> dict[str, bytes]:
     with rc_context(STYLE):
         for table in make_tables(board):
             entries = board.of_dataset(table.header.dataset)
-            facts = [systems[entry.dataset, entry.predictor] for entry in entries]
+            facts = tuple(systems[entry.dataset, entry.predictor] for entry in entries)
             for name, draw in FIGURES.items():
-                figure = draw(board, table, entries, facts)
+                figure = draw(Shown(board, table, entries, facts))
                 for kind in FORMATS if figure is not None else ():
                     files[f"{_file_name(table.header.dataset)}-{name}.{kind}"] = _save(figure, kind)
     return files
 
 
-def draw_groups(board: Leaderboard, table: Table, entries: Sequence[Entry], facts: Sequence[SystemFacts]) -> Figure | None:
+def draw_groups(shown: Shown) -> Figure | None:
     """Draws scores with intervals, best on top, and a vertical line for each group that shares a letter."""
-    tested = [entry for entry in entries if entry.rank_low is not None]
+    tested = shown.tested
     if not tested:
         return None
-    figure, axes = _lines(tested, f"{table.metric_title} (percent, {numbers.level(board.alpha)} intervals)")
+    figure, axes = _lines(tested, f"{shown.metric} (percent, {numbers.level(shown.board.alpha)} intervals)")
     rows = np.arange(len(tested))
     scores = np.array([entry.score for entry in tested])
     reach = np.array([[e.score - e.low, e.high - e.score] if math.isfinite(e.low) else [0, 0] for e in tested]).T
     axes.errorbar(100 * scores, rows, xerr=100 * reach, fmt="o", color=ACCENT, markersize=3.5, elinewidth=1.2)
-    transform = axes.get_yaxis_transform()
+    beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "clip_on": False}
     for k, (letter, members) in enumerate(letter_groups(tested)):
         place = [1.03 + 0.025 * k] * len(members)
-        axes.plot(place, members, color=INK, linewidth=1.2, marker="o", markersize=2.5, transform=transform, clip_on=False)
-        axes.text(place[0], -0.9, letter, ha="center", fontsize=7, transform=transform, clip_on=False)
+        axes.plot(place, members, color=INK, linewidth=1.2, marker="o", markersize=2.5, **beside)
+        axes.text(place[0], -0.9, letter, ha="center", fontsize=7, **beside)
     return figure
 
 
-def draw_pairs(board: Leaderboard, table: Table, entries: Sequence[Entry], facts: Sequence[SystemFacts]) -> Figure | None:
-    """Draws differences in points, row minus column; bold where the corrected test tells the two apart."""
-    pairs = [pair for pair in board.comparisons if pair.dataset == table.header.dataset]
-    tested = [entry for entry in entries if entry.rank_low is not None]
+def draw_pairs(shown: Shown) -> Figure | None:
+    """Draws differences in points, row minus column; bold, or a dot, where the corrected test tells the two apart."""
+    pairs = [pair for pair in shown.board.comparisons if pair.dataset == shown.table.header.dataset]
+    tested = shown.tested
     if not pairs:
         return None
     place = {entry.predictor: i for i, entry in enumerate(tested)}
     matrix = np.full((len(tested), len(tested)), np.nan)
-    figure, axes = _figure(WIDTH, 1.2 + 0.28 * len(tested))
+    figure, axes = _figure(WIDTH, 1.2 + (0.28 if len(tested) <= FEW else LINE) * len(tested))
     for pair in pairs:
         a, b = place[pair.a], place[pair.b]
         matrix[a, b] = 100 * pair.difference
-        weight = "bold" if pair.p_adjusted <= board.alpha else "normal"
-        axes.text(b, a, numbers.points(pair.difference), ha="center", va="center", fontsize=6, fontweight=weight)
+        different = pair.p_adjusted <= shown.board.alpha
+        text = numbers.points(pair.difference) if len(tested) <= FEW else "•" if different else ""
+        weight = "bold" if different else "normal"
+        axes.text(b, a, text, ha="center", va="center", fontsize=6, fontweight=weight)
     limit = np.nanmax(np.abs(matrix)) or 1.0
     axes.imshow(matrix, cmap="RdBu", vmin=-1.6 * limit, vmax=1.6 * limit, aspect="auto")
     axes.set_xticks(range(len(tested)), [str(i + 1) for i in range(len(tested))])
     axes.set_yticks(range(len(tested)), [f"{_name(entry)}  {i + 1}" for i, entry in enumerate(tested)])
-    axes.set_title(f"Points of {table.metric_title}, row minus column")
+    axes.set_title(f"Points of {shown.metric}, row minus column")
     return figure
 
 
-def draw_labels(board: Leaderboard, table: Table, entries: Sequence[Entry], facts: Sequence[SystemFacts]) -> Figure | None:
+def draw_labels(shown: Shown) -> Figure | None:
     """Draws F1 by label as a heat map, percent, mean over seeds."""
-    matrix = np.array([own.label_f1 for own in facts])
-    labels = table.header.labels
-    figure, axes = _figure(WIDTH, 1.0 + LINE * len(entries))
+    matrix = np.array([own.label_f1 for own in shown.facts])
+    labels = shown.table.header.labels
+    figure, axes = _figure(WIDTH, 1.0 + LINE * len(matrix))
     axes.imshow(matrix, cmap="Blues", vmin=0, aspect="auto")
     dark = 0.6 * (matrix.max() or 1.0)
     for (row, column), f1 in np.ndenumerate(matrix):
         colour = "white" if f1 > dark else INK
         axes.text(column, row, numbers.percent(float(f1), 1), ha="center", va="center", fontsize=6, color=colour)
     axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
-    axes.set_yticks(range(len(entries)), [_name(entry) for entry in entries])
+    axes.set_yticks(range(len(matrix)), [_name(entry) for entry in shown.entries])
     return figure
 
 
-def draw_cost(board: Leaderboard, table: Table, entries: Sequence[Entry], facts: Sequence[SystemFacts]) -> Figure | None:
+def draw_cost(shown: Shown) -> Figure | None:
     """Draws score against parameters, time and price, each with the front of systems that no other beats."""
-    axes_of: list[tuple[str, Callable[[SystemFacts], float | None]]] = [
-        ("parameters", lambda own: own.n_parameters),
-        ("seconds an utterance", lambda own: own.seconds),
-        ("US dollars for 1,000 utterances", lambda own: own.usd),
-    ]
-    points = {
-        title: [(cost, 100 * e.score, _name(e)) for e, own in zip(entries, facts, strict=True) if (cost := read(own))]
-        for title, read in axes_of
-    }
-    shown = {title: sorted(own, key=lambda p: (p[0], -p[1])) for title, own in points.items() if own}
-    if not shown:
+    told = {}
+    for cost in COSTS:
+        known = [
+            (getattr(own, cost.key), 100 * e.score, _name(e)) for e, own in zip(shown.entries, shown.facts, strict=True)
+        ]
+        points = sorted((point for point in known if point[0]), key=lambda point: (point[0], -point[1]))
+        told |= {cost: points} if points else {}
+    if not told:
         return None
-    figure, all_axes = _figure(WIDTH, 2.4, len(shown))
-    for axes, (title, own) in zip(np.atleast_1d(all_axes), shown.items(), strict=True):
-        front = pareto_front([(cost, score) for cost, score, _ in own])
-        axes.scatter([p[0] for p in own], [p[1] for p in own], s=12, color=SOFT)
-        axes.plot(*zip(*(own[i][:2] for i in front), strict=True), color=ACCENT, marker="o", markersize=3.5,
-                  linewidth=1, drawstyle="steps-post")  # fmt: skip
-        axes.set_xscale("log")
-        axes.set_xlabel(title)
-        best = own[front[-1]]
-        axes.annotate(best[2], best[:2], xytext=(0, 5), textcoords="offset points", ha="right", fontsize=6)
-    np.atleast_1d(all_axes)[0].set_ylabel(f"{table.metric_title} (percent)")
+    figure, all_axes = _figure(WIDTH, 2.4, len(told))
+    for axes, (cost, points) in zip(np.atleast_1d(all_axes), told.items(), strict=True):
+        _scatter(axes, cost, points)
+    np.atleast_1d(all_axes)[0].set_ylabel(f"{shown.metric} (percent)")
     return figure
 
 
-def draw_seeds(board: Leaderboard, table: Table, entries: Sequence[Entry], facts: Sequence[SystemFacts]) -> Figure | None:
+def _scatter(axes: Axes, cost: Cost, points: Sequence[tuple[float, float, str]]) -> None:
+    """Draws (cost, score, name), sorted by cost, with their front and the name of its best."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    front = [points[i] for i in pareto_front([point[:2] for point in points])]
+    axes.scatter([point[0] for point in points], [point[1] for point in points], s=12, color=SOFT)
+    line = {"color": ACCENT, "marker": "o", "markersize": 3.5, "linewidth": 1, "drawstyle": "steps-post"}
+    axes.plot([point[0] for point in front], [point[1] for point in front], **line)
+    axes.set_xscale("log")
+    axes.set_xlim(points[0][0] / 2, points[-1][0] * 2)
+    axes.xaxis.set_major_locator(LogLocator(numticks=4))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: cost.show(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(cost.title)
+    *place, text = front[-1]
+    name = axes.annotate(text, place, xytext=(0, 5), textcoords="offset points", ha="right", fontsize=6)
+    name.set_in_layout(False)  # a long one must not squeeze the axes
+
+
+def draw_seeds(shown: Shown) -> Figure | None:
     """Draws the score of each run, with the mean as a bar, for systems of several runs."""
-    several = [(entry, own) for entry, own in zip(entries, facts, strict=True) if len(own.seeds) > 1]
+    several = [(entry, own) for entry, own in zip(shown.entries, shown.facts, strict=True) if len(own.seeds) > 1]
     if not several:
         return None
-    figure, axes = _lines([entry for entry, _ in several], f"{table.metric_title} of single runs (percent)")
+    figure, axes = _lines([entry for entry, _ in several], f"{shown.metric} of single runs (percent)")
     for row, (entry, own) in enumerate(several):
         axes.plot(100 * np.array(own.seed_scores), [row] * len(own.seeds), "o", color=ACCENT, alpha=0.5, markersize=3.5)
         axes.plot(100 * entry.score, row, "|", color=INK, markersize=9)
     return figure
 
 
-FIGURES: Mapping[
-    str, Callable[[Leaderboard, Table, Sequence[Entry], Sequence[SystemFacts]], "Figure | None"]
-] = {
+FIGURES: Mapping[str, Callable[[Shown], Figure | None]] = {
     "groups": draw_groups,
     "pairs": draw_pairs,
     "labels": draw_labels,

@@ -1,4 +1,4 @@
-"""What the runs behind an entry tell beyond the board: seeds, labels, confusions, size and cost. Counts only, no text."""
+"""What the runs behind an entry tell beyond the board: seeds, labels, confusions, size and cost. Never a text."""
 
 from __future__ import annotations
 
@@ -132,4 +132,3 @@ def _about(runs: Sequence[StoredRun]) -> tuple[tuple[str, str], ...]:
 def _mean(values: Sequence[float | None]) -> float | None:
     told = [value for value in values if value is not None]
     return float(np.mean(told)) if len(told) == len(values) else None
-

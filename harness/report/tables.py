@@ -6,7 +6,7 @@ Every number is printed here, by `harness.export`, so that the page shows the di
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.export import numbers
@@ -28,8 +28,6 @@ class Bar:
     high: float
     best: float
     """Where the highest score lies."""
-    text: str
-    """What it shows, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ def ranking(board: Leaderboard, table: Table, entries: Sequence[Entry], facts: S
     low, high = _scale(entries)
     top = max((entry.score for entry in entries), default=0.0)
     lines = [
-        _ranked(board, entry, row, own, _bar(entry, low, high, top, row))
+        _ranked(board, entry, row, own, _bar(entry, low, high, top))
         for entry, row, own in zip(entries, table.rows, facts, strict=True)
     ]
     return _without_empty(Grid("Ranking", tuple(columns), tuple(lines)))
@@ -176,14 +174,14 @@ def settled(value: float | None) -> float | None:
     return numbers.settle(value) if value is not None and math.isfinite(value) else None
 
 
-def count(n: int | None) -> str:
-    """Returns a number of parameters: "512", "0.9 M", "6.7 B"."""
+def count(n: float | None) -> str:
+    """Returns a number of parameters: "512", "30 k", "6.74 B"."""
     if n is None:
         return numbers.MISSING
     for size, unit in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
         if n >= size:
-            return f"{n / size:.{1 if n < 100 * size else 0}f}{unit}"
-    return str(n)
+            return f"{n / size:.3g}{unit}"
+    return f"{n:.3g}"
 
 
 def duration(seconds: float | None) -> str:
@@ -201,6 +199,24 @@ def dollars(usd: float | None) -> str:
     return numbers.MISSING if usd is None else f"${usd:.3g}"
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a system takes, for plots of scores against it."""
+
+    key: str
+    """Field of `SystemFacts`."""
+    title: str
+    show: Callable[[float | None], str]
+
+
+COSTS = (
+    Cost("n_parameters", "Parameters", count),
+    Cost("seconds", "Time to predict an utterance", duration),
+    Cost("usd", f"US dollars for {PER_CALLS:,} utterances", dollars),
+)
+"""In the order of the page."""
+
+
 def _rank_order(entry: Entry) -> float | None:
     """Returns a number that sorts sets of ranks by their lowest, then by their highest."""
     if entry.rank_low is None or entry.rank_high is None:
@@ -216,11 +232,13 @@ def _scale(entries: Sequence[Entry]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _bar(entry: Entry, low: float, high: float, top: float, row: Row) -> Bar | None:
+def _bar(entry: Entry, low: float, high: float, top: float) -> Bar | None:
     if not all(math.isfinite(end) for end in (entry.low, entry.score, entry.high)):
         return None
-    places = (round(100 * (value - low) / (high - low), 2) for value in (entry.low, entry.score, entry.high, top))
-    return Bar(*places, text=row.interval)
+    at_low, at_score, at_high, at_top = (
+        round(100 * (value - low) / (high - low), 2) for value in (entry.low, entry.score, entry.high, top)
+    )
+    return Bar(at_low, at_score, at_high, at_top)
 
 
 def _without_empty(grid: Grid) -> Grid:

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over a pair of pipes with the DevTools protocol: JSON messages that end with a zero byte."""
+"""A headless Chromium, driven over two pipes with the DevTools protocol: JSON messages that end with a zero byte."""
 
 from __future__ import annotations
 
@@ -115,7 +115,9 @@ class Browser:
     def __enter__(self) -> Browser:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._process.terminate()
         try:
             self._process.wait(10)

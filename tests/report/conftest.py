@@ -48,7 +48,11 @@ class World:
 
 
 def make_split(
-    name: str, n_dialogues: int, labels: Sequence[str] = LABELS, words: Sequence[str] = ("SECRET", "words"), seed: int = 0
+    name: str,
+    n_dialogues: int,
+    labels: Sequence[str] = LABELS,
+    words: Sequence[str] = ("SECRET", "words"),
+    seed: int = 0,
 ) -> Split:
     """Makes up dialogues of 2 to 16 utterances between three speakers."""
     rng = np.random.default_rng(seed)
@@ -86,7 +90,9 @@ def seal_system(layout: Layout, split: Split, name: str, skill: float, seeds: Se
         own = skill + rng.normal(0, 0.005)
         right, drawn = rng.random(len(gold)) < own, rng.integers(len(label_set), size=len(gold))
         said = {
-            utterance: Prediction(utterance, label if hit else label_set.labels[guess], None, "ok", record.get("generation"))
+            utterance: Prediction(
+                utterance, label if hit else label_set.labels[guess], None, "ok", record.get("generation")
+            )
             for (utterance, label), hit, guess in zip(gold.items(), right, drawn, strict=True)
         }
         lost = next(iter(said))
@@ -106,7 +112,7 @@ def seal_system(layout: Layout, split: Split, name: str, skill: float, seeds: Se
         manifest = Manifest(
             1, config.run_id, seed, made, data, statuses, {"python": "3"}, None,
             {"processor": "a processor", "accelerator": None},
-            {"started": "2026-01-01T00:00:00+00:00", "fit_seconds": 1.5, "predict_seconds": 2.0 * skill, "n_sessions": 1},
+            {"started": "2026-01-01", "fit_seconds": 1.5, "predict_seconds": 2.0 * skill, "n_sessions": 1},
             {file: sha256_of(content) for file, content in files.items()},
         )  # fmt: skip
         for file, content in files.items():
@@ -148,12 +154,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="session")
 def hostile_world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Every text that somebody else chooses is hostile: title, names, labels, cards, parameters, speakers, utterances."""
+    """Every text that somebody else chooses is hostile: title, labels, cards, parameters, speakers, utterances."""
     layout = Layout(tmp_path_factory.mktemp("hostile"))
     split = make_split("toy", 30, HOSTILE, HOSTILE)
     for i, text in enumerate(HOSTILE):
         card = {"family": text, "summary": text, "source": text, "features": [text], "trained_on": [text]}
-        seal_system(layout, split, f"s{i}", 0.3 + i / 10, (0, 1), card=card, params={"p": text}, params_changed={"p": text})
+        seal_system(
+            layout, split, f"s{i}", 0.3 + i / 10, (0, 1), card=card, params={"p": text}, params_changed={"p": text}
+        )
     return build(layout, [split], title=HOSTILE[0], notes=HOSTILE)
 
 

@@ -26,7 +26,9 @@ def texts(svg: bytes) -> list[str]:
 
 
 def test_every_figure_is_there_as_pdf_and_svg(files: dict[str, bytes]) -> None:
-    wanted = {f"{name}-{figure}.{kind}" for name in ("first", "second") for figure in FIGURES for kind in ("pdf", "svg")}
+    wanted = {
+        f"{name}-{figure}.{kind}" for name in ("first", "second") for figure in FIGURES for kind in ("pdf", "svg")
+    }
     assert set(files) == wanted
     assert all(content.startswith(b"%PDF-") for name, content in files.items() if name.endswith(".pdf"))
 
