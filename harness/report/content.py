@@ -114,12 +114,13 @@ def _panel(
 
 def _verdict(table: Table, entries: Sequence[Entry]) -> str:
     """Returns the claim of the table."""
-    leader = next((i for i, entry in enumerate(entries) if entry.to_top == 0), None)
+    leader = next((i for i, entry in enumerate(entries) if entry.to_top == 0 and entry.rank_low is not None), None)
     if leader is None:
         return "No pair of systems was tested: the order below is that of the scores alone."
     others = sum(entry.top for entry in entries) - 1
     row = table.rows[leader]
-    who = f"{row.predictor} scores highest: {row.score} {table.metric_title}"
+    highest = "scores highest" if leader == 0 else "scores highest of those tested"
+    who = f"{row.predictor} {highest}: {row.score} {table.metric_title}"
     tested = sum(entry.rank_low is not None for entry in entries) - 1
     if not tested:
         return f"{who}; there is no other system to test it against."

@@ -43,7 +43,8 @@ INK, ACCENT, SOFT = "#1b2330", "#1f5fbf", "#8a93a3"
 
 STYLE = {
     "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": SOFT, "pdf.fonttype": 42,
-    "svg.fonttype": "none", "svg.hashsalt": "erc-harness", "axes.titlesize": 9, "axes.labelsize": 7, "text.parse_math": False,
+    "svg.fonttype": "none", "svg.hashsalt": "erc-harness", "axes.titlesize": 9, "axes.labelsize": 7,
+    "text.parse_math": False,
 }  # fmt: skip
 """Settings of matplotlib, in force while a figure is drawn and saved."""
 

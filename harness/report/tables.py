@@ -97,7 +97,7 @@ def ranking(board: Leaderboard, table: Table, entries: Sequence[Entry], facts: S
 def _ranked(board: Leaderboard, entry: Entry, row: Row, facts: SystemFacts, bar: Bar | None) -> tuple[Cell, ...]:
     return (
         name_cell(entry, badges(entry, facts)),
-        Cell(row.rank, entry.rank_low if entry.rank_high is None else _rank_order(entry)),
+        Cell(row.rank, _rank_order(entry)),
         Cell(row.score, settled(entry.score), strong=entry.best),
         Cell(row.interval, bar=bar),
         Cell(one_line(row.letters), one_line(entry.letters) or None),

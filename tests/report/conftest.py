@@ -160,7 +160,7 @@ def hostile_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     for i, text in enumerate(HOSTILE):
         card = {"family": text, "summary": text, "source": text, "features": [text], "trained_on": [text]}
         seal_system(
-            layout, split, f"s{i}", 0.3 + i / 10, (0, 1), card=card, params={"p": text}, params_changed={"p": text}
+            layout, split, f"s{i}", 0.3 + i / 10, (0, 1, 2), card=card, params={"p": text}, params_changed={"p": text}
         )
     return build(layout, [split], title=HOSTILE[0], notes=HOSTILE)
 

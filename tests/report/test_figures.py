@@ -25,6 +25,13 @@ def texts(svg: bytes) -> list[str]:
     return ["".join(element.itertext()).strip() for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
+def only_first(board: Any) -> Any:
+    """A board with its first dataset alone."""
+    name = board.datasets[0].dataset
+    pairs = tuple(pair for pair in board.comparisons if pair.dataset == name)
+    return replace(board, datasets=board.datasets[:1], entries=board.of_dataset(name), comparisons=pairs)
+
+
 def test_every_figure_is_there_as_pdf_and_svg(files: dict[str, bytes]) -> None:
     wanted = {
         f"{name}-{figure}.{kind}" for name in ("first", "second") for figure in FIGURES for kind in ("pdf", "svg")
@@ -45,13 +52,13 @@ def test_numbers_are_those_of_the_board(files: dict[str, bytes], world: Any) -> 
 
 
 def test_the_same_board_gives_the_same_files(files: dict[str, bytes], world: Any) -> None:
-    again = draw_figures(world.board, world.store)
-    assert {name: content for name, content in again.items() if content != files[name]} == {}
+    again = draw_figures(only_first(world.board), world.store)
+    assert again == {name: content for name, content in files.items() if name.startswith("first-")}
 
 
 def test_what_tex_and_xml_would_read_stays_text(world: Any) -> None:
     titled = replace(world.board.entries[0], title=r"<b>$x^2_{1}$ & \frac{1} 100%</b>")
-    board = replace(world.board, entries=(titled, *world.board.entries[1:]))
+    board = only_first(replace(world.board, entries=(titled, *world.board.entries[1:])))
     drawn = texts(draw_figures(board, world.store)["first-groups.svg"])
     assert titled.title in drawn
 

@@ -7,7 +7,7 @@ function drawGroups(view, place) {
   const visible = groups.map((group) => ({ ...group, systems: group.systems.filter((i) => row.has(i)) }))
     .filter((group) => group.systems.length);
   const extra = visible.length * 16 + 8;
-  const width = Math.max(place.clientWidth, 300 + extra);
+  const width = Math.max(place.clientWidth, 250 + extra);
   const known = chosen.flatMap((i) => [systems[i].low, systems[i].high, systems[i].score]).filter((v) => v !== null);
   const { x, y, height, parts } = lines(view, chosen, known, width, extra);
   const marks = chosen.map((i, k) => {
