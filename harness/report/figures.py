@@ -41,7 +41,7 @@ LINE = 0.2
 
 INK, ACCENT, SOFT = "#1b2330", "#1f5fbf", "#8a93a3"
 
-STYLE = {
+STYLE: Any = {
     "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": SOFT, "pdf.fonttype": 42,
     "svg.fonttype": "none", "svg.hashsalt": "erc-harness", "axes.titlesize": 9, "axes.labelsize": 7,
     "text.parse_math": False,
@@ -82,15 +82,16 @@ def draw_figures(board: Leaderboard, store: RunStore) -> dict[str, bytes]:
     except ImportError as error:
         raise MissingDependencyError.of("matplotlib", "plots", "drawing figures") from error
     systems = read_systems(board, store)
-    files = {}
+    files: dict[str, bytes] = {}
     with rc_context(STYLE):
         for table in make_tables(board):
             entries = board.of_dataset(table.header.dataset)
             facts = tuple(systems[entry.dataset, entry.predictor] for entry in entries)
             for name, draw in FIGURES.items():
                 figure = draw(Shown(board, table, entries, facts))
-                for kind in FORMATS if figure is not None else ():
-                    files[f"{_file_name(table.header.dataset)}-{name}.{kind}"] = _save(figure, kind)
+                if figure is not None:
+                    stem = f"{_file_name(table.header.dataset)}-{name}"
+                    files |= {f"{stem}.{kind}": _save(figure, kind) for kind in FORMATS}
     return files
 
 
@@ -153,7 +154,7 @@ def draw_labels(shown: Shown) -> Figure | None:
 
 def draw_cost(shown: Shown) -> Figure | None:
     """Draws score against parameters, time and price, each with the front of systems that no other beats."""
-    told = {}
+    told: dict[Cost, list[tuple[float, float, str]]] = {}
     for cost in COSTS:
         known = [
             (getattr(own, cost.key), 100 * e.score, _name(e)) for e, own in zip(shown.entries, shown.facts, strict=True)
@@ -175,16 +176,16 @@ def _scatter(axes: Axes, cost: Cost, points: Sequence[tuple[float, float, str]])
 
     front = [points[i] for i in pareto_front([point[:2] for point in points])]
     axes.scatter([point[0] for point in points], [point[1] for point in points], s=12, color=SOFT)
-    line = {"color": ACCENT, "marker": "o", "markersize": 3.5, "linewidth": 1, "drawstyle": "steps-post"}
-    axes.plot([point[0] for point in front], [point[1] for point in front], **line)
+    line = axes.plot([point[0] for point in front], [point[1] for point in front], color=ACCENT, linewidth=1)
+    line[0].set(marker="o", markersize=3.5, drawstyle="steps-post")
     axes.set_xscale("log")
     axes.set_xlim(points[0][0] / 2, points[-1][0] * 2)
     axes.xaxis.set_major_locator(LogLocator(numticks=4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: cost.show(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(cost.title)
-    *place, text = front[-1]
-    name = axes.annotate(text, place, xytext=(0, 5), textcoords="offset points", ha="right", fontsize=6)
+    cheapest, highest, text = front[-1]
+    name = axes.annotate(text, (cheapest, highest), xytext=(0, 5), textcoords="offset points", ha="right", fontsize=6)
     name.set_in_layout(False)  # a long one must not squeeze the axes
 
 
