@@ -31,7 +31,7 @@ def build(board: Board, results_dir: ResultsDir = None, as_json: Json = False, q
     from harness.store.atomic import write_atomic
 
     layout = find_layout(results_dir)
-    leaderboard, missing = _build(board, layout)
+    leaderboard, missing = build_board(board, layout)
     for exporter in VIEWS:
         write_atomic(layout.view(board, exporter), export_leaderboard(leaderboard, exporter).encode())
     if as_json:
@@ -103,7 +103,7 @@ def export(
             raise StoreError(f"{board!r} does not exist; give a board's name or the path of a leaderboard.json")
         leaderboard = read_leaderboard(path.read_bytes().decode("utf-8", errors="replace"))
     else:
-        leaderboard, _ = _build(board, find_layout(results_dir))
+        leaderboard, _ = build_board(board, find_layout(results_dir))
     text = export_leaderboard(leaderboard, "json" if as_json else to)
     if output is None:
         print_text(text)
@@ -112,7 +112,7 @@ def export(
         note(f"wrote {output}")
 
 
-def _build(board: str, layout: Layout) -> tuple[Leaderboard, list[str]]:
+def build_board(board: str, layout: Layout) -> tuple[Leaderboard, list[str]]:
     """Returns a board, and the runs it asks for that are missing."""
     from harness.leaderboard.build import build_leaderboard, missing_runs
 

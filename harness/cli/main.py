@@ -23,6 +23,7 @@ from harness.cli import (
     literature,
     power,
     prompt,
+    report,
     show,
     tune,
 )
@@ -43,6 +44,7 @@ app.command()(tune.tune)
 app.command()(show.show)
 app.command()(compare.compare)
 app.command()(leaderboard.export)
+app.command()(report.report)
 app.command()(export_tasks.export_tasks)
 app.command()(power.power)
 app.command()(explain.explain)

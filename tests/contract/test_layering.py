@@ -25,6 +25,7 @@ ROOMS = [
     {"literature", "evaluation"},
     {"leaderboard"},
     {"export"},
+    {"report"},
     {"cli"},
 ]
 """From the ground up; a room may import those below it. Rooms on one floor do not know each other."""

@@ -78,6 +78,7 @@ def test_the_wheel_holds_our_packages_and_their_data_only(wheel: Path) -> None:
     } <= set(names)
     assert "harness/py.typed" in names
     assert any(name.startswith("harness/export/templates/") for name in names)
+    assert {f"harness/report/templates/{f}" for f in ("report.html.j2", "report.css", "main.js")} <= set(names)
 
 
 def test_it_runs_from_the_wheel_in_an_empty_folder(environment: Path, tmp_path: Path) -> None:
