@@ -125,7 +125,7 @@ def test_an_epoch_is_several_times_faster(
 
 @pytest.mark.parametrize("what", ["dialogues", "lengths"])
 def test_cost_grows_with_the_number_of_utterances(keep: Callable[..., None], what: str) -> None:
-    """Lengths are 8, 16 and 32 on average; far beyond, attention to the whole past weighs: at 128 1.9 times as at 32."""
+    """Lengths are 8, 16 and 32 on average. Attention to the whole past weighs beyond: at 128 1.9 times as at 32."""
     network = build(listener=True)
     corpora = [draw_dialogues(n) if what == "dialogues" else draw_dialogues(64, n / 16) for n in SIZES]
     n_utterances = [sum(map(len, dialogues)) for dialogues in corpora]
