@@ -132,7 +132,7 @@ def test_what_training_has_not_seen_is_answered(name: str, tiny_base: Base) -> N
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_it_learns_and_leaves_random_numbers_alone(name: str, tiny_base: Base) -> None:
     told: list[FitProgress] = []
-    predictor = make(name, tiny_base, epochs=12, learning_rate=0.01)
+    predictor = make(name, tiny_base, epochs=12, learning_rate=0.003)
     predictor.use(Session(report=told.append))
     before = torch.get_rng_state(), torch.get_num_threads()
     predictor.fit(split("train", 30), split("dev", 8))
