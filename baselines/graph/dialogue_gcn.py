@@ -22,8 +22,8 @@ learning rate, l2, smaller batches and fewer epochs with early stopping.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from baselines.graph.settings import check_window
 from baselines.neural.predictor import Dimensions, NeuralPredictor
-from harness.errors import ConfigError
 from harness.predictors import PredictorCard, register_predictor
 from harness.predictors.featured import check_positive
 
@@ -67,8 +67,7 @@ class DialogueGcn(NeuralPredictor):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(hidden=self.hidden, bases=self.bases)
-        if self.past < 0 or self.future < 0:
-            raise ConfigError(f"past {self.past!r}, future {self.future!r}: expected 0 or more of each")
+        check_window(self.past, self.future)
 
     def build(self, dimensions: Dimensions) -> "nn.Module":
         """Returns the network."""

@@ -18,6 +18,7 @@ LeakyReLU; scores of distances that begin at 0 and are shared by the heads; all 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from baselines.graph.settings import check_window
 from baselines.neural.predictor import Dimensions, NeuralPredictor
 from harness.errors import ConfigError
 from harness.predictors import PredictorCard, register_predictor
@@ -61,8 +62,7 @@ class Rgat(NeuralPredictor):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(hidden=self.hidden, heads=self.heads)
-        if self.past < 0 or self.future < 0:
-            raise ConfigError(f"past {self.past!r}, future {self.future!r}: expected 0 or more of each")
+        check_window(self.past, self.future)
         if self.hidden % self.heads:
             raise ConfigError(f"hidden {self.hidden!r}: expected a multiple of heads, {self.heads!r}")
 

@@ -108,9 +108,10 @@ class Checkpoints:
         """Gives a network the weights of one epoch after the other; yields the number of each, from 1."""
         if self._folder is None:
             return
-        for path in sorted(self._folder.glob("epoch-*.safetensors")):
-            network.load_state_dict(load_file(path))
-            yield int(path.stem.rpartition("-")[2])
+        paths = {int(path.stem.rpartition("-")[2]): path for path in self._folder.glob("epoch-*.safetensors")}
+        for epoch in sorted(paths):
+            network.load_state_dict(load_file(paths[epoch]))
+            yield epoch
 
     def _weights(self, epoch: int) -> dict[str, Tensor]:
         assert self._folder is not None

@@ -58,12 +58,16 @@ def number_labels(dialogues: Sequence[Dialogue], label_set: LabelSet) -> list[li
 
 
 def measure_scales(rows: Mapping[Stream, Rows]) -> Scales:
-    """Returns mean and standard deviation of features; where a feature is constant the latter is 1."""
-    deviations = {stream: own.std(axis=0) for stream, own in rows.items()}
-    return {
-        stream: np.stack([own.mean(axis=0), np.where(deviations[stream] > 1e-8, deviations[stream], 1.0)])
-        for stream, own in rows.items()
-    }
+    """Returns mean and standard deviation of features; where a feature is constant the latter is 1.
+
+    Sums are in float64: those of ten thousand equal numbers in float32 have a deviation.
+    """
+    scales: Scales = {}
+    for stream, own in rows.items():
+        mean, deviation = own.mean(axis=0, dtype=np.float64), own.std(axis=0, dtype=np.float64)
+        varies = deviation > 1e-6 * np.abs(mean) + 1e-8
+        scales[stream] = np.stack([mean, np.where(varies, deviation, 1.0)]).astype(np.float32)
+    return scales
 
 
 def number_dialogues(

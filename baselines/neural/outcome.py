@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import MissingDependencyError
+from harness.errors import MissingDependencyError, StoreError
 from harness.schema import DialogueView, Prediction
 
 if TYPE_CHECKING:
@@ -64,3 +66,14 @@ def check_packages(*packages: str) -> None:
     for package in packages:
         if find_spec(package) is None:
             raise MissingDependencyError.of(package, "models", "a neural system")
+
+
+@contextmanager
+def reading_weights(folder: Path) -> Iterator[None]:
+    """Raises StoreError, with what to do, where what `save` wrote cannot be read or is of another system."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise StoreError(f"{folder}: no weights of this system ({error}); delete the folder and repeat") from error

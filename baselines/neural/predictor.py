@@ -19,7 +19,14 @@ from baselines.neural.numbering import (
     number_dialogues,
     number_labels,
 )
-from baselines.neural.outcome import check_packages, describe_epoch, make_predictions, pick_device, summarise_training
+from baselines.neural.outcome import (
+    check_packages,
+    describe_epoch,
+    make_predictions,
+    pick_device,
+    reading_weights,
+    summarise_training,
+)
 from baselines.neural.views import join_beginnings
 from harness.data import Split
 from harness.errors import ConfigError, DataError, PredictionError
@@ -87,6 +94,7 @@ class NeuralPredictor(FeaturePredictor):
             f"baselines.neural.{name}"
             for name in ("batch", "layers", "numbering", "training", "checkpoints", "views", "outcome")
         ),
+        "harness.features.grouping",
     )
 
     _labels: tuple[str, ...] = field(default=(), init=False, repr=False)
@@ -161,11 +169,11 @@ class NeuralPredictor(FeaturePredictor):
             max(int(item.speakers.max()) + 1 for item in items), max(map(len, items)),
         )  # fmt: skip
         network = self._network = self._new_network()
+        if self.causal:
+            self._check_causal(max(items, key=len))
         plan = Plan(self.epochs, self.batch_size, self.patience, self.seed)
         progress = train_network(self._task(network, items, dev_items), plan, self._checkpoints(), self._tell_epoch)
         self._training = summarise_training(network, progress, self._device)
-        if self.causal:
-            self._check_causal(max(items, key=len))
 
     def predict_batch(self, dialogues: Sequence[DialogueView]) -> Iterator[list[Prediction]]:
         """Yields the likeliest labels with probabilities; no answer depends on the other dialogues."""
@@ -186,24 +194,26 @@ class NeuralPredictor(FeaturePredictor):
         from safetensors.numpy import save_file as save_arrays
         from safetensors.torch import save_file
 
-        assert self._network is not None and self._dimensions is not None
+        if self._network is None or self._dimensions is None:
+            raise PredictionError(f"{type(self).__name__} has learned nothing yet; call fit or load first")
         save_file({k: v.contiguous() for k, v in self._network.state_dict().items()}, folder / WEIGHTS)
         save_arrays(self._scales, folder / SCALES)
         settings = {"labels": self._labels, "dimensions": asdict(self._dimensions), "training": self._training}
         (folder / SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        """Restores what `save` wrote."""
+        """Restores what `save` wrote; raises StoreError where that cannot be read."""
         check_packages("torch", "safetensors")
         from safetensors.numpy import load_file as load_arrays
         from safetensors.torch import load_file
 
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        self._labels, self._training = tuple(settings["labels"]), settings["training"]
-        self._scales = load_arrays(folder / SCALES)
-        self._dimensions = Dimensions(**settings["dimensions"])
-        self._network = self._new_network()
-        self._network.load_state_dict(load_file(folder / WEIGHTS))
+        with reading_weights(folder):
+            settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+            self._labels, self._training = tuple(settings["labels"]), settings["training"]
+            self._scales = load_arrays(folder / SCALES)
+            self._dimensions = Dimensions(**settings["dimensions"])
+            self._network = self._new_network()
+            self._network.load_state_dict(load_file(folder / WEIGHTS))
 
     def facts(self) -> dict[str, Any]:
         """Returns the features that were read, and what came of the training."""

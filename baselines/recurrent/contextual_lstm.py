@@ -7,7 +7,7 @@ with dropout between the layers and on h_t; bc-lstm concatenates the states of b
 Source: Poria et al. 2017, "Context-Dependent Sentiment Analysis in User-Generated Videos", section 3.2; sizes and
 settings as in the re-implementation of declare-lab/conv-emotion (bc-LSTM-pytorch). Knowingly different from it: the
 backward direction begins at the true end of a dialogue, not in its padding; the epoch is chosen on dev, not on test;
-a higher learning rate and l2, chosen on MELD's dev split, with early stopping.
+a higher learning rate, l2 and dropout, chosen on MELD's dev split, with early stopping.
 """
 
 from dataclasses import dataclass

@@ -17,8 +17,8 @@ Source: Ghosal et al. 2020, "COSMIC: COmmonSense knowledge for eMotion Identific
 sizes and settings as in declare-lab/conv-emotion, preset for MELD with its context attention 'simple'. Text features
 `...@mean` are its mode 2, `...@r1-r4` its mode 0. Knowingly different from the code: attention does not see padding;
 states of intent and emotion are dropped out where they leave their GRU, not within; any number of people may speak;
-features, knowledge too, are standardised, with neither normalisation layers nor residual links; the epoch is chosen on
-dev, out of fewer, with early stopping.
+features, knowledge too, are standardised, with neither normalisation layers nor residual links; batches of 32
+dialogues, not of 8; the epoch is chosen on dev, out of fewer, with early stopping.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,8 @@ class CosmicNoKb(NeuralPredictor):
 
     code_modules: ClassVar[tuple[str, ...]] = (
         *NeuralPredictor.code_modules,
-        *(f"baselines.recurrent.{name}" for name in ("party_cells", "relations", "cosmic_network")),
+        *(f"baselines.recurrent.{name}" for name in ("party_cells", "cosmic_network")),
+        "baselines.neural.relations",
     )
 
     def __post_init__(self) -> None:

@@ -4,7 +4,8 @@
     r_t = sum_k a_tk s_k, a_tk = softmax_k(W_s e_t . s_k / sqrt(2 d));  o_t = sum_k b_tk e_k, b_tk likewise with W_e s_t
     y_t = softmax(W_y [e_t; c_t; r_t] + b_y)
     v_t = tanh(W_v [s_t; c_t; o_t] + b_v);   P(t and k have the same speaker) = sigmoid(v_t . v_k / sqrt(d) + b)
-    loss = cross-entropy of emotions + binary cross-entropy of pairs, averaged over the pairs of one dialogue in a batch
+    loss = cross-entropy of emotions + binary cross-entropy of pairs, averaged over the pairs of utterances of one
+           dialogue, those of all dialogues of a batch together
 
 Source: Li et al. 2020, "Multi-Task Learning with Auxiliary Speaker Identification for Conversational Emotion
 Recognition" (arXiv 2003.01478). There is no public code. From the paper: a BiGRU over utterance vectors, a second

@@ -11,7 +11,7 @@ situation level is attacked, the speaker level, or both, is drawn for each batch
 
 Source: Hu et al. 2023, "Supervised Adversarial Contrastive Learning for Emotion Recognition in Conversations", section
 3; weights of losses and attacks as in the script of zerohd4869/SACL for MELD. Its other presets: EmoryNLP `attack=0.5
-attack_rate=0.1 situation_rate=0.9 contrast_attacked=0.1 class_weights=train`; IEMOCAP `layers=2 focus=0
+attack_rate=0.1 situation_rate=0.9 contrast=0.05 contrast_attacked=0.1 class_weights=train`; IEMOCAP `layers=2 focus=0
 situation_rate=0 contrast=0.05 contrast_attacked=0.5 contrast_on=states class_weights=train`. Knowingly different from
 it: losses are means over the labelled utterances of a batch, not sums; no gradient is kept for the next batch; no LSTM
 runs through padding; class weights come from train alone; the epoch is chosen on dev by weighted F1; more
@@ -81,7 +81,9 @@ class SaclLstm(NeuralPredictor):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(hidden=self.hidden, layers=self.layers, temperature=self.temperature)
+        check_positive(hidden=self.hidden, layers=self.layers)
+        if not self.temperature >= 1e-3:
+            raise ConfigError(f"parameter 'temperature': got {self.temperature!r}, expected 0.001 or more")
         for name in ("focus", "contrast", "contrast_attacked", "attack"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"parameter {name!r}: got {getattr(self, name)!r}, expected 0 or more")

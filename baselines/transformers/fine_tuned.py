@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.neural.numbering import number_labels
-from baselines.neural.outcome import check_packages, describe_epoch, make_predictions, pick_device, summarise_training
+from baselines.neural.outcome import (
+    check_packages,
+    describe_epoch,
+    make_predictions,
+    pick_device,
+    reading_weights,
+    summarise_training,
+)
 from baselines.neural.views import join_beginnings
 from baselines.transformers.passage import Passage
 from harness.data import Split
@@ -212,21 +219,23 @@ class FineTunedTransformer(Predictor):
         """Writes the weights, and labels and what came of the training."""
         from safetensors.torch import save_file
 
-        assert self._network is not None
+        if self._network is None:
+            raise PredictionError(f"{type(self).__name__} has learned nothing yet; call fit or load first")
         weights = {name: value.detach().cpu().clone() for name, value in self._network.state_dict().items()}
         save_file(weights, folder / WEIGHTS)
         settings = {"labels": self._labels, "training": self._training}
         (folder / SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        """Restores what `save` wrote, over the encoder as it was published."""
+        """Restores what `save` wrote, over the encoder as it was published; raises StoreError, and as `load_base`."""
         check_packages("torch", "transformers", "safetensors")
         from safetensors.torch import load_file
 
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        self._labels, self._training = tuple(settings["labels"]), settings["training"]
-        self._tokenizer, self._network = self._new_network()
-        self._network.load_state_dict(load_file(folder / WEIGHTS))
+        with reading_weights(folder):
+            settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+            self._labels, self._training = tuple(settings["labels"]), settings["training"]
+            self._tokenizer, self._network = self._new_network()
+            self._network.load_state_dict(load_file(folder / WEIGHTS))
 
     def facts(self) -> dict[str, Any]:
         """Returns which weights the encoder begins with, and what came of the training; raises as `locate_base`."""

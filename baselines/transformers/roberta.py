@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from baselines.neural.outcome import make_predictions
+from baselines.neural.outcome import make_predictions, reading_weights
 from baselines.transformers.fine_tuned import MINILM
 from harness.data import Split
 from harness.errors import PredictionError
@@ -83,7 +83,8 @@ class Roberta(FeaturePredictor):
 
     def load(self, folder: Path) -> None:
         """Restores what `save` wrote."""
-        self._labels = tuple(json.loads((folder / LABELS).read_text(encoding="utf-8")))
+        with reading_weights(folder):
+            self._labels = tuple(json.loads((folder / LABELS).read_text(encoding="utf-8")))
 
     @classmethod
     def identify(cls, params: Mapping[str, Any]) -> dict[str, Any]:

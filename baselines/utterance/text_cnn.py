@@ -21,7 +21,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.neural.outcome import check_packages, describe_epoch, make_predictions, pick_device, summarise_training
+from baselines.neural.outcome import (
+    check_packages,
+    describe_epoch,
+    make_predictions,
+    pick_device,
+    reading_weights,
+    summarise_training,
+)
 from baselines.utterance.words import Vocabulary, WordVectors, repeated_words
 from harness.data import Split
 from harness.errors import ConfigError, PredictionError
@@ -167,7 +174,8 @@ class TextCnn(Predictor):
         """Writes weights, word vectors among them, and words, labels and what came of the training."""
         from safetensors.torch import save_file
 
-        assert self._network is not None
+        if self._network is None:
+            raise PredictionError(f"{type(self).__name__} has learned nothing yet; call fit or load first")
         save_file({k: v.contiguous() for k, v in self._network.state_dict().items()}, folder / WEIGHTS)
         settings = {
             "labels": self._labels, "words": self._vocabulary.words, "width": self._network.words.embedding_dim,
@@ -180,11 +188,12 @@ class TextCnn(Predictor):
         check_packages("torch", "safetensors")
         from safetensors.torch import load_file
 
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        self._labels, self._training = tuple(settings["labels"]), settings["training"]
-        self._vocabulary = Vocabulary(tuple(settings["words"]))
-        self._network = self._new_network(settings["width"])
-        self._network.load_state_dict(load_file(folder / WEIGHTS))
+        with reading_weights(folder):
+            settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+            self._labels, self._training = tuple(settings["labels"]), settings["training"]
+            self._vocabulary = Vocabulary(tuple(settings["words"]))
+            self._network = self._new_network(settings["width"])
+            self._network.load_state_dict(load_file(folder / WEIGHTS))
 
     def facts(self) -> dict[str, Any]:
         """Returns what came of the training."""

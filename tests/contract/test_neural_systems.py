@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from baselines import BUILTIN
-from baselines.neural.predictor import Dimensions, NeuralPredictor
+from baselines.neural.predictor import SETTINGS, WEIGHTS, Dimensions, NeuralPredictor
 from harness.data import Split
 from harness.data.split import SplitName
-from harness.errors import DataError
+from harness.errors import DataError, PredictionError, StoreError
 from harness.features import FeatureSource
 from harness.predictors import PREDICTORS, Predictor
 from harness.predictors.build import build_predictor
@@ -169,6 +169,21 @@ def test_interrupted_training_ends_with_the_same_weights(name: str, words_encode
         weights(tmp_path / "checkpoints", 2)
     resumed = weights(tmp_path / "checkpoints", None)
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_damaged_weights_are_named(name: str, words_encoder: str, tmp_path: Path) -> None:
+    predictor = make(name, words_encoder)
+    with pytest.raises(PredictionError, match="has learned nothing yet; call fit or load first"):
+        predictor.save(tmp_path)
+    predictor.fit(split("train", 4), split("dev", 3))
+    predictor.save(tmp_path)
+    (tmp_path / WEIGHTS).write_bytes((tmp_path / WEIGHTS).read_bytes()[:-9])
+    with pytest.raises(StoreError, match=r"no weights of this system \(.*\); delete the folder and repeat"):
+        make(name, words_encoder).load(tmp_path)
+    (tmp_path / SETTINGS).write_text("{}", encoding="utf-8")
+    with pytest.raises(StoreError, match=f"^{tmp_path}: no weights of this system"):
+        make(name, words_encoder).load(tmp_path)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

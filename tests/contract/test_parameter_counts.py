@@ -30,6 +30,7 @@ COUNTS: list[tuple[str, Mapping[str, object], int, int, int]] = [
     ("bc-lstm", {}, 100, 6, 423_906),  # declare-lab/conv-emotion, without attention
     ("bc-lstm", {}, 600, 7, 824_007),
     ("bc-lstm", {}, 1024, 7, 1_163_207),
+    ("c-lstm", {}, 1024, 7, 542_007),  # one direction: 4 * 100 * (1024 + 100 + 2) + 4 * 100 * (200 + 2) + 10_100 + 707
     ("bc-lstm", {"layers": 1, "hidden": 128, "head": "linear"}, 1024, 7, 1_183_495),
     ("dialogue-rnn", {"listener": False}, 600, 7, 2_036_607),  # declare-lab/conv-emotion, presets for MELD and IEMOCAP
     ("dialogue-rnn", {"listener": False}, 1024, 7, 2_927_007),

@@ -64,7 +64,7 @@ def test_positions_beyond_the_last_share_its_weights() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"bases": 0}, "'bases': got 0"), ({"past": -1}, "past -1, future 10: expected 0 or more")],
+    [({"bases": 0}, "'bases': got 0"), ({"past": -1}, "past -1, future 10: expected 0 to 200")],
 )
 def test_settings_are_checked(settings: dict[str, int], message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -42,7 +42,7 @@ def test_every_edge_has_one_relation(random_dialogues: Callable[..., list[Any]])
     ("settings", "message"),
     [
         ({"heads": 0}, "'heads': got 0"),
-        ({"future": -1}, "past 10, future -1: expected 0 or more"),
+        ({"future": -1}, "past 10, future -1: expected 0 to 200"),
         ({"heads": 7}, "hidden 300: expected a multiple of heads, 7"),
     ],
 )
