@@ -97,14 +97,16 @@ class DialogXl(FineTunedTransformer):
     )
 
     def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise ConfigError(f"preset {self.preset!r}: expected one of {', '.join(PRESETS)}")
         for name, value in PRESETS[self.preset].items():
             if getattr(self, name) is None:
                 setattr(self, name, value)
         super().__post_init__()
         assert self.heads is not None and self.window is not None and self.memory is not None
         check_positive(window=self.window, memory=self.memory, hidden=self.hidden)
-        if min(self.heads) < 0:
-            raise ConfigError(f"heads {list(self.heads)!r}: expected 0 or more of each kind")
+        if len(self.heads) != 4 or min(self.heads) < 0:
+            raise ConfigError(f"heads {list(self.heads)!r}: expected four numbers, 0 or more heads of each kind")
 
     def read(self, view: DialogueView, tokenizer: Any) -> Iterator[Passage]:
         """Yields the whole view, a sequence for each utterance."""

@@ -57,6 +57,8 @@ class EmoBerta(FineTunedTransformer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.context not in SEEN:
+            raise ConfigError(f"context {self.context!r}: expected one of {', '.join(SEEN)}")
         if self.n_tokens < 8:
             raise ConfigError(f"n_tokens {self.n_tokens!r}: expected 8 or more, six of which are special ones")
 

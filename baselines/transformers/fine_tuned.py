@@ -163,6 +163,8 @@ class FineTunedTransformer(Predictor):
             epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.peak_rate, n_tokens=self.n_tokens
         )
         check_fraction(dropout=self.dropout, warmup=self.warmup)
+        if self.n_tokens < 3:
+            raise ConfigError(f"n_tokens {self.n_tokens!r}: expected 3 or more, two of which are special ones")
         if self.patience < 0 or not self.weight_decay >= 0:
             raise ConfigError(
                 f"patience {self.patience!r}, weight_decay {self.weight_decay!r}: expected 0 or more of each"

@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from baselines.neural.outcome import reading_weights
 from baselines.neural.relations import relation_width, require_knowledge
 from baselines.transformers.fine_tuned import FineTunedTransformer
 from baselines.transformers.passage import Passage
 from harness.data import Split
+from harness.data.writing import disk
 from harness.errors import ConfigError
 from harness.features import ENCODERS, EncoderName, Features, FeatureSource
 from harness.features.features import Rows
@@ -121,17 +123,19 @@ class TodkatNoKb(FineTunedTransformer):
             return
         kept = None if self._session.checkpoints is None else self._session.checkpoints / TOPICS
         if kept is not None and kept.is_file():
-            network.load_state_dict(load_file(kept))
+            with reading_weights(kept):
+                network.load_state_dict(load_file(kept))
             return
         model: Any = network
         texts = [tokens for passage in passages for tokens in passage.tokens]
         plan = Plan(self.topic_epochs, N_TEXTS, 0, self.seed)
         learn_topics(model, texts, self._tokenizer, plan, self.peak_rate, self._tell_topics)
         if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
             part = kept.with_suffix(".part")
-            save_file({name: value.detach().cpu().clone() for name, value in network.state_dict().items()}, part)
-            part.replace(kept)
+            with disk(kept):
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                save_file({name: value.detach().cpu().clone() for name, value in network.state_dict().items()}, part)
+                part.replace(kept)
 
     def load_base(self) -> tuple[Any, Any]:
         """Returns (tokenizer, masked language model) as published, on the CPU in float32; raises as the base does."""

@@ -8,8 +8,8 @@ file of them is given; without one they are learned with the rest from the train
 
 Source: Kim 2014, "Convolutional Neural Networks for Sentence Classification", section 2; sizes as the class of that
 name in declare-lab/conv-emotion. Knowingly different: utterances are padded to the longest filter, and no window
-reaches further; the epoch is chosen on dev; without GloVe the word vectors are learned. Learning rate, dropout and the
-width of learned vectors were chosen on MELD's dev split.
+reaches further; words of the file that train lacks are unknown; the epoch is chosen on dev; without GloVe the word
+vectors are learned. Learning rate, dropout and the width of learned vectors were chosen on MELD's dev split.
 """
 
 import json

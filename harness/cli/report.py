@@ -36,7 +36,7 @@ def report(
     """Write a board as one page that works without a server, from the stored runs as they are now."""
     from harness.report import build_report
     from harness.store import RunStore
-    from harness.store.atomic import write_atomic
+    from harness.store.atomic import open_atomic
 
     layout = find_layout(results_dir)
     store = RunStore(layout)
@@ -48,7 +48,8 @@ def report(
 
         files |= {f"figures/{name}": content for name, content in draw_figures(leaderboard, store).items()}
     for name, content in files.items():
-        write_atomic(output / name, content)
+        with open_atomic(output / name, "choose another --output") as file:
+            file.write(content)
     if as_json:
         print_json({"board": board, "dir": str(output), "files": list(files), "holds_corpus_text": dialogues})
         return

@@ -4,7 +4,9 @@ The states that contextual systems read are then those of a supervised model of 
 test split is used, but a system on such features is trained in two stages, and says so.
 
 Source: COSMIC (Ghosal et al. 2020, section 3.1; declare-lab/conv-emotion), which tunes RoBERTa-large so. Knowingly
-different: the speaker's name stands before the utterance; few epochs; chosen by weighted F1 on dev, not by accuracy.
+different: the speaker's name stands before the utterance; few epochs; chosen by weighted F1 on dev, not by accuracy;
+AdamW with torch's betas and weight decay .01, not .9, .98 and .1; gradients are cut at norm 1; batches are of similar
+length; characters beyond ASCII stay; one recipe for all corpora.
 """
 
 from __future__ import annotations

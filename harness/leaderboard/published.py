@@ -191,7 +191,8 @@ def _reproductions(
             by_table.setdefault(value.table, []).append(value)
     if not by_table:
         return
-    setting = _setting(entry, header, store.find(str(store.layout.root / entry.runs[0])).manifest)
+    changed = "" if entry.name in wanted else _changed(entry)
+    setting = _setting(entry, header, store.find(str(store.layout.root / entry.runs[0])).manifest, changed)
     for own in by_table.values():
         value = next((value for value in own if value.metric == header.metric), own[0])
         same = value.metric == header.metric
@@ -219,7 +220,7 @@ def _reproductions(
         )
 
 
-def _setting(entry: Entry, header: DatasetHeader, manifest: Manifest) -> Setting:
+def _setting(entry: Entry, header: DatasetHeader, manifest: Manifest, changed: str) -> Setting:
     """Returns how an entry came about; every system that is trained here chooses its epoch on dev."""
     selection: Selection = "dev" if manifest.predictor.card["trained_on"] else "none"
     return Setting(
@@ -232,12 +233,24 @@ def _setting(entry: Entry, header: DatasetHeader, manifest: Manifest) -> Setting
         reads=_reads(manifest.predictor.params),
         modalities=entry.modalities,
         n_seeds=entry.n_seeds,
+        changed=changed,
     )
+
+
+def _changed(entry: Entry) -> str:
+    """Returns the parameters in brackets behind the name of an entry, but for what it reads."""
+    _, _, inner = entry.predictor.partition("[")
+    parts = inner.removesuffix("]").split(",") if inner else []
+    return ",".join(part for part in parts if part.partition("=")[0] not in READ)
+
+
+READ = ("encoder", "audio", "visual", "knowledge", "base", "model")
+"""Parameters that name what a system reads, or is built on."""
 
 
 def _reads(params: Mapping[str, Any]) -> str:
     """Returns what the parameters of a run say that it reads: encoders, a base model, descriptions of the video."""
-    named = [params[key] for key in ("encoder", "audio", "visual", "knowledge", "base", "model") if params.get(key)]
+    named = [params[key] for key in READ if params.get(key)]
     return " + ".join([*(["descriptions of the video"] if params.get("video") else []), *map(str, named)])
 
 

@@ -28,6 +28,8 @@ class Setting:
     """Encoder or base model; '' of a system with features of its own."""
     modalities: tuple[str, ...]
     n_seeds: int
+    changed: str = ""
+    """Parameters that differ from the defaults, as a row shows them, but for what it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Mismatch:
     """One thing in which a published value and a result of ours differ, or may differ."""
 
     kind: str
-    """release, split, label set, split size, metric, epoch selection, features, modalities or seeds."""
+    """release, split, label set, split size, metric, epoch selection, features, modalities, seeds or settings."""
     published: str
     """`NOT_STATED` where nobody knows."""
     ours: str
@@ -81,6 +83,7 @@ def find_mismatches(value: PublishedValue, ours: Setting, literature: Literature
              set(value.modalities) == set(ours.modalities)),
             ("seeds", None if value.seeds is None else str(value.seeds), str(ours.n_seeds),
              value.seeds == ours.n_seeds),
+            ("settings", "as published", ours.changed, not ours.changed),
         ),
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -28,14 +28,14 @@ def load_literature(further: Sequence[Path] = ()) -> Literature:
         ConfigError: a file cannot be read, is not TOML, has a key or value that is not allowed, names what no file has,
             or has again what another one has.
     """
-    return _merge({**_packaged(), **{str(path): _parse(str(path), _text(path)) for path in further}})
+    return _merge([*_packaged(), *((str(path), _parse(str(path), _text(path))) for path in further)])
 
 
 @cache
-def _packaged() -> Mapping[str, ResultsFile]:
+def _packaged() -> Sequence[tuple[str, ResultsFile]]:
     folder = files("harness.literature").joinpath("tables")
     found = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
-    return {file.name: _parse(file.name, file.read_text(encoding="utf-8")) for file in found}
+    return [(file.name, _parse(file.name, file.read_text(encoding="utf-8"))) for file in found]
 
 
 def _text(path: Path) -> str:
@@ -49,7 +49,7 @@ def _text(path: Path) -> str:
 def _parse(where: str, text: str) -> ResultsFile:
     try:
         document = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, InvalidOperation) as error:
         raise ConfigError(f"{where}: not a TOML file: {error}") from error
     try:
         return ResultsFile.model_validate(document)
@@ -82,13 +82,13 @@ def _named(part: Any, key: str, position: int | str) -> str:
     return repr(part[key]) if isinstance(part, dict) and key in part else str(int(position) + 1)
 
 
-def _merge(parts: Mapping[str, ResultsFile]) -> Literature:
+def _merge(parts: Sequence[tuple[str, ResultsFile]]) -> Literature:
     tables: dict[str, Table] = {}
     literature = Literature(
         _together(parts, "sources"), _together(parts, "protocols"), _together(parts, "features"),
-        tuple(table for part in parts.values() for table in part.tables),
+        tuple(table for _, part in parts for table in part.tables),
     )  # fmt: skip
-    for where, part in parts.items():
+    for where, part in parts:
         for table in part.tables:
             place = f"{where}, table {table.key!r}"
             if tables.setdefault(table.id, table) is not table:
@@ -100,9 +100,9 @@ def _merge(parts: Mapping[str, ResultsFile]) -> Literature:
     return literature
 
 
-def _together(parts: Mapping[str, ResultsFile], kind: str) -> dict[str, Any]:
+def _together(parts: Sequence[tuple[str, ResultsFile]], kind: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for where, part in parts.items():
+    for where, part in parts:
         for name, value in getattr(part, kind).items():
             if name in found:
                 raise ConfigError(f"{where}, key '{kind}.{name}': another file has it already; choose another name")

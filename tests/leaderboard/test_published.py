@@ -152,6 +152,9 @@ def test_the_json_view_holds_them_under_a_key_of_their_own_and_comes_back(write_
         assert export_leaderboard(board, exporter) == export_leaderboard(plain, exporter)
 
 
+NAMED = '\n[literature.reproduces."{}"]\nsystem = "{}"\nvariant = "{}"\n'
+
+
 def test_a_reported_value_is_set_beside_the_row_of_its_system(write_board: Write, store: RunStore) -> None:
     spec, board = write_board(off=-0.01)
     (found,) = compare(spec, board, store)
@@ -159,29 +162,33 @@ def test_a_reported_value_is_set_beside_the_row_of_its_system(write_board: Write
     assert found.reproduced == board.entries[0].score
     assert found.difference == pytest.approx(0.01, abs=5e-5)
     assert found.inside is True
+    assert [(one.kind, one.published, one.ours) for one in found.mismatches] == [
+        ("settings", "as published", "skill=0.9")
+    ], "nobody said that this row is the published system"
+    spec, board = write_board(off=-0.01, more=NAMED.format(found.predictor, "lab/good", ""))
+    (found,) = compare(spec, board, store)
     assert (found.sound, found.mismatches) == (True, ())
     spec, board = write_board(off=-0.5)
     assert [one.inside for one in compare(spec, board, store)] == [False]
 
 
 def test_a_board_says_which_row_makes_which_variant_again(write_board: Write, store: RunStore) -> None:
-    named = '\n[literature.reproduces."{}"]\nsystem = "{}"\nvariant = "{}"\n'
     row = "lab/bad[skill=0.2]"
-    spec, board = write_board(more=named.format(row, "lab/good", "of old"))
+    spec, board = write_board(more=NAMED.format(row, "lab/good", "of old"))
     _, old = compare(spec, board, store)
     assert (old.predictor, old.variant, old.verified, old.sound) == (row, "of old", False, False)
     assert [mismatch.kind for mismatch in old.mismatches] == [
         "release", "label set", "split size", "epoch selection", "seeds",
     ]  # fmt: skip
     assert old.problems == ("chosen on test",)
-    spec, board = write_board(more=named.format(row, "nobody", ""))
+    spec, board = write_board(more=NAMED.format(row, "nobody", ""))
     _, other = compare(spec, board, store)
     assert (other.metric, other.difference, other.inside) == ("accuracy", None, None)
     assert "metric" in [mismatch.kind for mismatch in other.mismatches]
-    spec, board = write_board(more=named.format(row, "lab/good", "of new"))
+    spec, board = write_board(more=NAMED.format(row, "lab/good", "of new"))
     with pytest.raises(UnknownNameError, match=r"unknown published system 'lab/good \(of new\)'; did you mean"):
         compare(spec, board, store)
-    spec, board = write_board(more=named.format("lab/bda[skill=0.2]", "lab/good", ""))
+    spec, board = write_board(more=NAMED.format("lab/bda[skill=0.2]", "lab/good", ""))
     with pytest.raises(UnknownNameError, match=r"unknown row 'lab/bda\[skill=0.2\]'; did you mean 'lab/bad"):
         compare(spec, board, store)
 

@@ -91,3 +91,17 @@ def test_files_that_do_not_fit_together_or_cannot_be_read(write_results: Write, 
     (tmp_path / "bytes.toml").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="cannot be read: not UTF-8"):
         load_literature([tmp_path / "bytes.toml"])
+
+
+def test_a_file_with_the_name_of_a_packaged_one_replaces_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("papers.toml").write_text("", encoding="utf-8")
+    assert len(load_literature([Path("papers.toml")]).tables) == len(load_literature().tables)
+
+
+def test_a_number_beyond_all_bounds_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "huge.toml").write_text("value = 1e99999999999999999999\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"huge\.toml: not a TOML file"):
+        load_literature([tmp_path / "huge.toml"])
