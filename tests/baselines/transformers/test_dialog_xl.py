@@ -158,9 +158,7 @@ def test_settings_of_a_corpus_can_be_changed_singly() -> None:
 
 
 def test_settings_are_checked(tiny_base: Base) -> None:
-    with pytest.raises(
-        ConfigError, match=r"heads \[5, -1, 4, 4\]: expected four numbers, 0 or more heads"
-    ):
+    with pytest.raises(ConfigError, match=r"heads \[5, -1, 4, 4\]: expected four numbers, 0 or more heads"):
         DialogXl(heads=(5, -1, 4, 4))
     with pytest.raises(ConfigError, match="'window': got 0"):
         DialogXl(window=0)
