@@ -39,7 +39,7 @@ SYSTEMS = [name for name, target in BUILTIN.items() if is_neural(target)]
 SMALL: Mapping[str, Mapping[str, object]] = {
     "cosmic": {"party": 20, "emotion": 20, "dropout": 0.1, "state_dropout": 0.0},
     "cosmic-no-kb": {"party": 20, "emotion": 20, "dropout": 0.1, "state_dropout": 0.0},
-    "dialogue-rnn": {"party": 20, "emotion": 20},
+    "dialogue-rnn": {"party": 20, "emotion": 20, "patience": 10},
     "dag-erc": {"hidden": 32},
     "dialogue-gcn": {"hidden": 24, "bases": 6},
     "rgat": {"hidden": 24},
