@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from telling_dialogues import LABELS, split
 
 from baselines import BUILTIN
 from baselines.transformers.fine_tuned import FineTunedTransformer
 from harness.data import Split
-from harness.data.split import SplitName
 from harness.errors import DataError, ModelError
 from harness.features import FeatureSource
 from harness.predictors import PREDICTORS
@@ -21,7 +21,7 @@ from harness.predictors.build import build_predictor, resolve_params
 from harness.predictors.check import CHECKS, check_predictor
 from harness.predictors.plugins import load_plugins
 from harness.predictors.session import FitProgress, Session
-from harness.schema import Dialogue, DialogueView, LabelSet, Utterance
+from harness.schema import Dialogue, DialogueView, Utterance
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -48,8 +48,6 @@ SMALL: Mapping[str, Mapping[str, object]] = {
 }
 """Parameters by system that make it quick to train; beside few epochs, passages and tokens, which all get."""
 
-LABELS = LabelSet(("neutral", "joy", "anger", "fear"), "neutral")
-
 Base = Callable[[str], Path]
 
 
@@ -63,24 +61,6 @@ def make(name: str, tiny_base: Base, seed: int = 3, **params: object) -> FineTun
     predictor = build_predictor(PREDICTORS.get(name), settings(name, tiny_base, **params), seed)
     assert isinstance(predictor, FineTunedTransformer)
     return predictor
-
-
-def split(name: SplitName, n_dialogues: int, n_utterances: int = 5, people: str = "AB", fear: bool = False) -> Split:
-    """Returns dialogues whose words tell their label; the first has one utterance, the last a speaker with one turn."""
-    rng = np.random.default_rng(n_dialogues)
-    words = {"neutral": "table", "joy": "lovely", "anger": "awful", "fear": "ghost"}
-    allowed = list(words)[: 3 + fear]
-    dialogues = []
-    for d in range(n_dialogues):
-        labels = rng.choice(allowed, size=n_utterances if d else 1)
-        speakers = [people[u % 2] for u in range(len(labels))]
-        speakers[-1] = "Somebody" if d == n_dialogues - 1 else speakers[-1]
-        utterances = tuple(
-            Utterance(f"{name}{d}_{u}", (speakers[u],), f"{words[label]} {rng.integers(9)}", None if u == 2 else label)
-            for u, label in enumerate(map(str, labels))
-        )
-        dialogues.append(Dialogue(f"{name}{d}", utterances))
-    return Split("lab", name, tuple(dialogues), LABELS)
 
 
 def views(predictor: FineTunedTransformer, name: str, of: Split, tiny_base: Base) -> list[DialogueView]:
@@ -132,7 +112,7 @@ def test_what_training_has_not_seen_is_answered(name: str, tiny_base: Base) -> N
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_it_learns_and_leaves_random_numbers_alone(name: str, tiny_base: Base) -> None:
     told: list[FitProgress] = []
-    predictor = make(name, tiny_base, epochs=12, learning_rate=0.003)
+    predictor = make(name, tiny_base, epochs=20, learning_rate=0.003)
     predictor.use(Session(report=told.append))
     before = torch.get_rng_state(), torch.get_num_threads()
     predictor.fit(split("train", 30), split("dev", 8))

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from telling_dialogues import LABELS, split
 
 from baselines import BUILTIN
 from baselines.neural.predictor import SETTINGS, WEIGHTS, Dimensions, NeuralPredictor
 from harness.data import Split
-from harness.data.split import SplitName
 from harness.errors import DataError, PredictionError, StoreError
 from harness.features import FeatureSource
 from harness.predictors import PREDICTORS, Predictor
@@ -23,7 +23,7 @@ from harness.predictors.check import CHECKS, check_predictor
 from harness.predictors.featured import STREAMS
 from harness.predictors.plugins import load_plugins
 from harness.predictors.session import FitProgress, Session
-from harness.schema import Dialogue, DialogueView, LabelSet, Utterance
+from harness.schema import DialogueView
 
 torch = pytest.importorskip("torch")
 
@@ -49,8 +49,6 @@ SMALL: Mapping[str, Mapping[str, object]] = {
 }
 """Parameters by system that make it quick to train; beside two epochs, which all get."""
 
-LABELS = LabelSet(("neutral", "joy", "anger", "fear"), "neutral")
-
 
 def settings(name: str, encoder: str) -> dict[str, object]:
     """Returns parameters for a quick training; whatever else than text a system can read, it reads."""
@@ -65,24 +63,6 @@ def make(name: str, encoder: str, seed: int = 3, **params: object) -> NeuralPred
     predictor = build_predictor(PREDICTORS.get(name), settings(name, encoder) | params, seed)
     assert isinstance(predictor, NeuralPredictor)
     return predictor
-
-
-def split(name: SplitName, n_dialogues: int, n_utterances: int = 6, people: str = "AB", fear: bool = False) -> Split:
-    """Returns dialogues whose words tell their label; the first has one utterance, the last a speaker with one turn."""
-    rng = np.random.default_rng(n_dialogues)
-    words = {"neutral": "table", "joy": "lovely", "anger": "awful", "fear": "ghost"}
-    allowed = list(words)[: 3 + fear]
-    dialogues = []
-    for d in range(n_dialogues):
-        labels = rng.choice(allowed, size=n_utterances if d else 1)
-        speakers = [people[u % 2] for u in range(len(labels))]
-        speakers[-1] = "Somebody" if d == n_dialogues - 1 else speakers[-1]
-        utterances = tuple(
-            Utterance(f"{name}{d}_{u}", (speakers[u],), f"{words[label]} {rng.integers(9)}", None if u == 2 else label)
-            for u, label in enumerate(map(str, labels))
-        )
-        dialogues.append(Dialogue(f"{name}{d}", utterances))
-    return Split("lab", name, tuple(dialogues), LABELS)
 
 
 def views(name: str, of: Split) -> list[DialogueView]:
