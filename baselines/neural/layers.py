@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +15,8 @@ from baselines.neural.batch import DialogueBatch
 def run_rnn(rnn: nn.LSTM | nn.GRU, inputs: Tensor, lengths: Tensor) -> Tensor:
     """Returns the states of a recurrent layer over sequences of different length, 0 where padded.
 
-    The same numbers as a packed sequence gives. On the CPU, the backward direction reads each sequence reversed at its
-    true end instead, which is about twice as fast: packed ones are cut into steps.
+    The same numbers as a packed sequence gives. On the CPU, sequences of similar length are run together instead, the
+    backward direction reading each reversed at its true end: packed ones are cut into steps, which takes far longer.
 
     Args:
         rnn: with `batch_first=True`, zero initial state, no projection.
@@ -28,6 +29,25 @@ def run_rnn(rnn: nn.LSTM | nn.GRU, inputs: Tensor, lengths: Tensor) -> Tensor:
     if inputs.is_cuda:
         packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(rnn(packed)[0], batch_first=True, total_length=inputs.shape[1])[0]
+    width = rnn.hidden_size * (2 if rnn.bidirectional else 1)
+    states = inputs.new_zeros(*inputs.shape[:2], width)
+    for rows, n_steps in _groups_by_length(lengths):
+        states[rows, :n_steps] = _run_padded(rnn, inputs[rows, :n_steps], lengths[rows])
+    return states
+
+
+def _groups_by_length(lengths: Tensor) -> Iterator[tuple[Tensor, int]]:
+    """Yields the rows of sequences whose lengths lie within a factor of two, and the greatest length among them."""
+    bound = int(lengths.max())
+    while bound:
+        rows = ((lengths <= bound) & (lengths > bound // 2)).nonzero().squeeze(1)
+        yield rows, bound
+        rest = lengths[lengths <= bound // 2]
+        bound = int(rest.max()) if len(rest) else 0
+
+
+def _run_padded(rnn: nn.LSTM | nn.GRU, inputs: Tensor, lengths: Tensor) -> Tensor:
+    """Returns the states on the CPU, as `run_rnn`; the longest sequence has no padding."""
     steps = torch.arange(inputs.shape[1])
     mask = steps < lengths[:, None]
     reverse = torch.where(mask, lengths[:, None] - 1 - steps, steps)[..., None]

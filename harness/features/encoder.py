@@ -130,6 +130,7 @@ ENCODERS: Registry[EncoderSpec] = Registry("encoder")
 
 BUILTIN = {
     "minilm": "harness.features.pretrained:MiniLM",
+    "minilm-layers": "harness.features.pretrained:MiniLMLayers",
     "minilm-tuned": "harness.features.tuned:TunedMiniLM",
     "hf": "harness.features.pretrained:Pretrained",
     "hf-tuned": "harness.features.tuned:TunedPretrained",

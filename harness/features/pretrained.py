@@ -39,6 +39,34 @@ class MiniLM(Encoder):
 
 
 @register_encoder(
+    "minilm-layers", kind="frozen", summary="Mean and largest states of every layer of all-MiniLM-L6-v2; take @mean."
+)
+class MiniLMLayers(Encoder):
+    """Mean and maximum over the tokens in the six layers and the embeddings of all-MiniLM-L6-v2, 2 * 384 wide.
+
+    The sentence vector of its last layer was trained to tell topics apart; the words that carry an emotion stand out
+    more in the layers below it, and in maxima. Chosen on the dev split of MELD: there logistic regression reaches a
+    weighted F1 of 0.55 from the mean of these layers, and 0.52 from the sentence vector.
+    """
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the hash of weights and tokenizer, and what is kept."""
+        return {"encoder": "minilm", "content": self._encoder.fingerprint, "pool": "mean-max", "n_layers": 7}
+
+    def encode(self, utterances: Sequence[UtteranceView], tell: Tell = tell_nobody) -> Layers:
+        """Returns float32 (n_utterances, 7, 768), the embeddings last."""
+        from harness.features.states import layer_states
+
+        tokenizer, model = self._encoder.loaded
+        texts = [canonical_text(u.text) for u in utterances]
+        return layer_states(model, tokenizer, texts, "mean-max", 7, self._encoder.n_tokens, tell=tell)
+
+    @cached_property
+    def _encoder(self) -> TextEncoder:
+        return TextEncoder()
+
+
+@register_encoder(
     "hf", kind="frozen", argument="NAME_OR_FOLDER", summary="Mean-pooled states of the last four layers of an encoder."
 )
 class Pretrained(Encoder):

@@ -10,8 +10,9 @@ import torch
 
 from harness.features.encoder import Layers, Tell, tell_nobody
 
-Pool = Literal["mean", "first"]
-"""What stands for a text: the mean over its tokens, or the state of its first token, such as <s> or [CLS]."""
+Pool = Literal["mean", "first", "mean-max"]
+"""What stands for a text: the mean over its tokens; the state of its first token, such as <s> or [CLS]; or the mean
+and, beside it, the largest value of each dimension over its tokens, which is twice as wide."""
 
 
 def layer_states(
@@ -25,6 +26,8 @@ def layer_states(
     tell: Tell = tell_nobody,
 ) -> Layers:
     """Returns the states of the last layers, float32 (n_texts, n_layers, width), the last layer first.
+
+    The layer before the first one, which can be asked for too, is the embeddings of the tokens.
 
     Equal texts are encoded once, the longest texts first, so that a batch has little padding.
 
@@ -40,7 +43,8 @@ def layer_states(
     """
     different = list(dict.fromkeys(texts))
     order = sorted(range(len(different)), key=lambda i: -len(different[i]))
-    states = np.empty((len(different), n_layers, model.config.hidden_size), dtype=np.float32)
+    width = model.config.hidden_size * (2 if pool == "mean-max" else 1)
+    states = np.empty((len(different), n_layers, width), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
@@ -54,9 +58,13 @@ def _pooled(model: Any, tokenizer: Any, texts: list[str], pool: Pool, n_layers: 
     tokens = tokenizer(texts, padding=True, truncation=True, max_length=n_tokens, return_tensors="pt").to(model.device)
     hidden = model(**tokens, output_hidden_states=True).hidden_states
     layers = torch.stack(hidden[: -n_layers - 1 : -1], dim=1)  # (n, n_layers, n_tokens, width)
-    if pool == "first":
-        first: Layers = layers[:, :, 0].float().cpu().numpy()
-        return first
     mask = tokens["attention_mask"][:, None, :, None].to(layers.dtype)
-    mean: Layers = ((layers * mask).sum(dim=2) / mask.sum(dim=2)).float().cpu().numpy()
-    return mean
+    if pool == "first":
+        pooled = layers[:, :, 0]
+    else:
+        pooled = (layers * mask).sum(dim=2) / mask.sum(dim=2)
+        if pool == "mean-max":
+            largest = layers.masked_fill(mask == 0, -torch.inf).amax(dim=2)
+            pooled = torch.cat([pooled, largest], dim=-1)
+    states: Layers = pooled.float().cpu().numpy()
+    return states

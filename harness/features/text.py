@@ -76,7 +76,7 @@ class TextEncoder:
 
     def encode_now(self, texts: Sequence[str], tell: Tell = tell_nobody) -> NDArray[np.float32]:
         """Returns a vector of each text, float32 (n_texts, width), and keeps nothing; raises as `encode`."""
-        tokenizer, model = self._loaded
+        tokenizer, model = self.loaded
         from harness.features.states import layer_states
 
         mean = layer_states(model, tokenizer, texts, "mean", 1, self.n_tokens, self.batch_size, tell)[:, 0]
@@ -85,7 +85,7 @@ class TextEncoder:
         return unit
 
     @cached_property
-    def _loaded(self) -> tuple[Any, Any]:
+    def loaded(self) -> tuple[Any, Any]:
         """Tokenizer and model, on the CPU in float32."""
         return load_encoder(str(self.folder))
 

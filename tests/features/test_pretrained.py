@@ -51,6 +51,24 @@ def test_frozen_states_are_means_over_tokens(tiny: Path, splits: dict[str, Split
     assert str(tiny) not in str(features.facts())
 
 
+def test_layers_of_minilm_hold_means_and_maxima_over_tokens(splits: dict[str, Split]) -> None:
+    features = FeatureSource(splits.values(), "test").load("minilm-layers@mean")
+    table = features.open_table("dev").array
+    assert table.shape == (5, 7, 768)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(minilm_folder())
+    model = transformers.AutoModel.from_pretrained(minilm_folder()).eval()
+    for i, utterance in enumerate(splits["dev"].utterances()):
+        tokens = tokenizer(utterance.text, return_tensors="pt")
+        with torch.inference_mode():
+            hidden = model(**tokens, output_hidden_states=True).hidden_states
+        for layer in range(7):
+            states = hidden[6 - layer][0]
+            both = torch.cat([states.mean(dim=0), states.max(dim=0).values])
+            np.testing.assert_allclose(table[i, layer], both.numpy(), atol=1e-5)
+    rows = features.rows([u.view() for u in splits["dev"].utterances()], "dev")
+    np.testing.assert_allclose(rows, table.mean(axis=1), atol=1e-6)
+
+
 def test_a_tuned_encoder_learns_once_and_depends_on_the_seed(tiny: Path, splits: dict[str, Split]) -> None:
     told: list[str] = []
     source = FeatureSource(splits.values(), "test")

@@ -67,7 +67,7 @@ def test_many_texts_are_encoded_once(encoder: TextEncoder, cache: Path, monkeypa
     assert len(list(cache.iterdir())) == 1
 
     again = TextEncoder()
-    again.__dict__["_loaded"] = None  # it could not encode
+    again.__dict__["loaded"] = None  # it could not encode
     np.testing.assert_array_equal(again.encode(TEXTS + TEXTS), first)
     np.testing.assert_array_equal(again.encode(TEXTS), first[: len(TEXTS)])
     with pytest.raises(TypeError):
