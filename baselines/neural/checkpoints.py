@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
 from harness.errors import StoreError
@@ -48,7 +49,7 @@ class Progress:
 
 
 class Checkpoints:
-    """The weights of every epoch, and what a training goes on from.
+    """The weights of every epoch, and what a training goes on from. Weights that layers share are written once.
 
     Args:
         folder: where they are kept; None: only the best weights are, in memory.
@@ -64,18 +65,18 @@ class Checkpoints:
         Raises:
             StoreError: the folder cannot be written.
         """
-        weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-        if progress.best_epoch == progress.epoch:
-            self._best = weights
         if self._folder is None:
+            if progress.best_epoch == progress.epoch:
+                self._best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
             return
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _save(weights, self._folder / WEIGHTS.format(progress.epoch))
-            _save(_flatten(optimizer.state_dict()["state"]), self._folder / STATE.format(progress.epoch))
-            part = self._folder / f"{PROGRESS}.part"
-            part.write_text(json.dumps(asdict(progress)) + "\n", encoding="utf-8")
-            part.replace(self._folder / PROGRESS)
+            with _whole(self._folder / WEIGHTS.format(progress.epoch)) as part:
+                save_model(network, str(part))
+            with _whole(self._folder / STATE.format(progress.epoch)) as part:
+                save_file(_flatten(optimizer.state_dict()["state"]), part)
+            with _whole(self._folder / PROGRESS) as part:
+                part.write_text(json.dumps(asdict(progress)) + "\n", encoding="utf-8")
             (self._folder / STATE.format(progress.epoch - 1)).unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"{self._folder}: {error.strerror or error}; free the disk and repeat") from error
@@ -92,17 +93,20 @@ class Checkpoints:
             record: dict[str, Any] = json.loads((self._folder / PROGRESS).read_text(encoding="utf-8"))
             progress = Progress(**record | {key: tuple(record[key]) for key in ("losses", "scores")})
             state = load_file(self._folder / STATE.format(progress.epoch))
-            network.load_state_dict(self._weights(progress.epoch))
-            self._best = self._weights(progress.best_epoch)
+            self.restore_best(network, progress)  # tells now whether it can be read at the end
+            load_model(network, self._folder / WEIGHTS.format(progress.epoch))
         except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
             raise StoreError(f"{self._folder}: no checkpoint of this training ({error}); delete it, repeat") from error
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": _unflatten(state), "param_groups": groups})
         return progress
 
-    def restore_best(self, network: nn.Module) -> None:
+    def restore_best(self, network: nn.Module, progress: Progress) -> None:
         """Gives a network the weights of the best epoch."""
-        network.load_state_dict(self._best)
+        if self._folder is None:
+            network.load_state_dict(self._best)
+        else:
+            load_model(network, self._folder / WEIGHTS.format(progress.best_epoch))
 
     def epochs(self, network: nn.Module) -> Iterator[int]:
         """Gives a network the weights of one epoch after the other; yields the number of each, from 1."""
@@ -110,25 +114,22 @@ class Checkpoints:
             return
         paths = {int(path.stem.rpartition("-")[2]): path for path in self._folder.glob("epoch-*.safetensors")}
         for epoch in sorted(paths):
-            network.load_state_dict(load_file(paths[epoch]))
+            load_model(network, paths[epoch])
             yield epoch
 
-    def _weights(self, epoch: int) -> dict[str, Tensor]:
-        assert self._folder is not None
-        return load_file(self._folder / WEIGHTS.format(epoch))
 
-
-def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Writes a file at once: a kill leaves the old one, or none."""
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Gives a place to write a file, which then appears at once: a kill leaves the old one, or none."""
     part = path.with_name(f"{path.name}.part")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, part)
+    yield part
     part.replace(path)
 
 
 def _flatten(state: Mapping[int, Mapping[str, Any]]) -> dict[str, Tensor]:
     """Returns the state of an optimizer as tensors by 'number of the parameter/name'."""
     return {
-        f"{number}/{name}": torch.as_tensor(value).detach().cpu()
+        f"{number}/{name}": torch.as_tensor(value).detach().cpu().contiguous()
         for number, own in state.items()
         for name, value in own.items()
     }

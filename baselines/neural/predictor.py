@@ -54,8 +54,6 @@ class Dimensions:
     n_labels: int
     n_speakers: int
     """Largest number of speakers in a training dialogue; others may have more."""
-    n_utterances: int
-    """Length of the longest training dialogue; others may be longer."""
 
     @property
     def text(self) -> int:
@@ -166,7 +164,7 @@ class NeuralPredictor(FeaturePredictor):
         items, dev_items = self._number_split(train), self._number_split(dev)
         self._dimensions = Dimensions(
             {stream: rows.shape[1] for stream, rows in items[0].features.items()}, len(self._labels),
-            max(int(item.speakers.max()) + 1 for item in items), max(map(len, items)),
+            max(int(item.speakers.max()) + 1 for item in items),
         )  # fmt: skip
         network = self._network = self._new_network()
         if self.causal:
@@ -192,11 +190,11 @@ class NeuralPredictor(FeaturePredictor):
     def save(self, folder: Path) -> None:
         """Writes weights, scales of the features, and labels, dimensions and what came of the training."""
         from safetensors.numpy import save_file as save_arrays
-        from safetensors.torch import save_file
+        from safetensors.torch import save_model
 
         if self._network is None or self._dimensions is None:
             raise PredictionError(f"{type(self).__name__} has learned nothing yet; call fit or load first")
-        save_file({k: v.contiguous() for k, v in self._network.state_dict().items()}, folder / WEIGHTS)
+        save_model(self._network, str(folder / WEIGHTS))
         save_arrays(self._scales, folder / SCALES)
         settings = {"labels": self._labels, "dimensions": asdict(self._dimensions), "training": self._training}
         (folder / SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
@@ -205,7 +203,7 @@ class NeuralPredictor(FeaturePredictor):
         """Restores what `save` wrote; raises StoreError where that cannot be read."""
         check_packages("torch", "safetensors")
         from safetensors.numpy import load_file as load_arrays
-        from safetensors.torch import load_file
+        from safetensors.torch import load_model
 
         with reading_weights(folder):
             settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
@@ -213,7 +211,7 @@ class NeuralPredictor(FeaturePredictor):
             self._scales = load_arrays(folder / SCALES)
             self._dimensions = Dimensions(**settings["dimensions"])
             self._network = self._new_network()
-            self._network.load_state_dict(load_file(folder / WEIGHTS))
+            load_model(self._network, folder / WEIGHTS)
 
     def facts(self) -> dict[str, Any]:
         """Returns the features that were read, and what came of the training."""

@@ -92,7 +92,7 @@ def train(task: Task[Item], plan: Plan, checkpoints: Checkpoints, tell: Tell) ->
             progress = progress.after(epoch, loss, score, round(time.perf_counter() - begin, 3))
             checkpoints.keep(task.network, task.optimizer, progress)
             tell(progress, plan)
-    checkpoints.restore_best(task.network)
+    checkpoints.restore_best(task.network, progress)
     return progress
 
 

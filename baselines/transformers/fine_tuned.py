@@ -27,7 +27,7 @@ from baselines.neural.outcome import (
 from baselines.neural.views import join_beginnings
 from baselines.transformers.passage import Passage
 from harness.data import Split
-from harness.errors import ConfigError, DataError, PredictionError
+from harness.errors import ConfigError, DataError, ModelError, PredictionError
 from harness.features.loading import load_encoder
 from harness.features.pretrained import Pretrained
 from harness.features.text import TextEncoder, minilm_folder
@@ -219,25 +219,24 @@ class FineTunedTransformer(Predictor):
 
     def save(self, folder: Path) -> None:
         """Writes the weights, and labels and what came of the training."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save_model
 
         if self._network is None:
             raise PredictionError(f"{type(self).__name__} has learned nothing yet; call fit or load first")
-        weights = {name: value.detach().cpu().clone() for name, value in self._network.state_dict().items()}
-        save_file(weights, folder / WEIGHTS)
+        save_model(self._network, str(folder / WEIGHTS))
         settings = {"labels": self._labels, "training": self._training}
         (folder / SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
         """Restores what `save` wrote, over the encoder as it was published; raises StoreError, and as `load_base`."""
         check_packages("torch", "transformers", "safetensors")
-        from safetensors.torch import load_file
+        from safetensors.torch import load_model
 
         with reading_weights(folder):
             settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
             self._labels, self._training = tuple(settings["labels"]), settings["training"]
             self._tokenizer, self._network = self._new_network()
-            self._network.load_state_dict(load_file(folder / WEIGHTS))
+            load_model(self._network, folder / WEIGHTS)
 
     def facts(self) -> dict[str, Any]:
         """Returns which weights the encoder begins with, and what came of the training; raises as `locate_base`."""
@@ -274,6 +273,11 @@ class FineTunedTransformer(Predictor):
         """Returns (tokenizer, network) before any training, new weights drawn from the seed, on its device."""
         with self._own_randomness():
             tokenizer, encoder = self.load_base()
+            if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
+                raise ModelError(
+                    f"encoder {self.encoder!r}: its tokenizer has no token to begin or to separate texts; "
+                    "expected an encoder such as BERT, RoBERTa or XLNet"
+                )
             if self.n_tokens > tokenizer.model_max_length:
                 raise ConfigError(
                     f"n_tokens {self.n_tokens!r}: encoder {self.encoder!r} reads {tokenizer.model_max_length} at most"

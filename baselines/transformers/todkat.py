@@ -114,7 +114,7 @@ class TodkatNoKb(FineTunedTransformer):
 
     def prepare(self, network: "nn.Module", passages: Sequence[Passage]) -> None:
         """Lets the network learn topics from the words, or takes up what it has learned before an interruption."""
-        from safetensors.torch import load_file, save_file
+        from safetensors.torch import load_model, save_model
 
         from baselines.neural.training import Plan
         from baselines.transformers.topic_learning import learn_topics
@@ -124,7 +124,7 @@ class TodkatNoKb(FineTunedTransformer):
         kept = None if self._session.checkpoints is None else self._session.checkpoints / TOPICS
         if kept is not None and kept.is_file():
             with reading_weights(kept):
-                network.load_state_dict(load_file(kept))
+                load_model(network, kept)
             return
         model: Any = network
         texts = [tokens for passage in passages for tokens in passage.tokens]
@@ -134,7 +134,7 @@ class TodkatNoKb(FineTunedTransformer):
             part = kept.with_suffix(".part")
             with disk(kept):
                 kept.parent.mkdir(parents=True, exist_ok=True)
-                save_file({name: value.detach().cpu().clone() for name, value in network.state_dict().items()}, part)
+                save_model(network, str(part))
                 part.replace(kept)
 
     def load_base(self) -> tuple[Any, Any]:

@@ -172,11 +172,11 @@ class TextCnn(Predictor):
 
     def save(self, folder: Path) -> None:
         """Writes weights, word vectors among them, and words, labels and what came of the training."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save_model
 
         if self._network is None:
             raise PredictionError(f"{type(self).__name__} has learned nothing yet; call fit or load first")
-        save_file({k: v.contiguous() for k, v in self._network.state_dict().items()}, folder / WEIGHTS)
+        save_model(self._network, str(folder / WEIGHTS))
         settings = {
             "labels": self._labels, "words": self._vocabulary.words, "width": self._network.words.embedding_dim,
             "training": self._training,
@@ -186,14 +186,14 @@ class TextCnn(Predictor):
     def load(self, folder: Path) -> None:
         """Restores what `save` wrote; the file of word vectors is not needed."""
         check_packages("torch", "safetensors")
-        from safetensors.torch import load_file
+        from safetensors.torch import load_model
 
         with reading_weights(folder):
             settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
             self._labels, self._training = tuple(settings["labels"]), settings["training"]
             self._vocabulary = Vocabulary(tuple(settings["words"]))
             self._network = self._new_network(settings["width"])
-            self._network.load_state_dict(load_file(folder / WEIGHTS))
+            load_model(self._network, folder / WEIGHTS)
 
     def facts(self) -> dict[str, Any]:
         """Returns what came of the training."""

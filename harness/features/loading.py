@@ -34,7 +34,7 @@ def load_encoder(source: str, revision: str | None = None, download: bool = Fals
 
     Raises:
         MissingDependencyError: transformers is not installed.
-        ModelError: there is no encoder, or it cannot be read.
+        ModelError: there is no encoder, it cannot be read, or its tokenizer cannot pad.
     """
     try:
         from transformers import AutoModel, AutoTokenizer
@@ -44,6 +44,10 @@ def load_encoder(source: str, revision: str | None = None, download: bool = Fals
     with load_quietly(f"encoder {source!r}"):
         tokenizer = AutoTokenizer.from_pretrained(source, **origin)
         model: Any = AutoModel.from_pretrained(source, **origin)
+    if tokenizer.pad_token_id is None:
+        raise ModelError(
+            f"encoder {source!r}: its tokenizer has no token for padding; expected an encoder such as BERT or RoBERTa"
+        )
     if model.config.is_encoder_decoder:
         model = model.get_encoder()
     return tokenizer, model.float().eval()

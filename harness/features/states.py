@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from harness.errors import ModelError
 from harness.features.encoder import Layers, Tell, tell_nobody
 
 Pool = Literal["mean", "first", "mean-max"]
@@ -40,7 +41,12 @@ def layer_states(
         n_tokens: of a text, special ones included; the rest is cut off.
         batch_size: texts at once.
         tell: told how many different texts are done.
+
+    Raises:
+        ModelError: the encoder has fewer layers.
     """
+    if model.config.num_hidden_layers + 1 < n_layers:
+        raise ModelError(f"the encoder has {model.config.num_hidden_layers} layers; expected {n_layers - 1} or more")
     different = list(dict.fromkeys(texts))
     order = sorted(range(len(different)), key=lambda i: -len(different[i]))
     width = model.config.hidden_size * (2 if pool == "mean-max" else 1)

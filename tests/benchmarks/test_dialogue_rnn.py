@@ -72,7 +72,7 @@ def draw_dialogues(n_dialogues: int, mean_length: float = MEAN_LENGTH) -> list[N
 def build(listener: bool) -> Any:
     torch.manual_seed(0)
     system = DialogueRnn(dropout=0.0, state_dropout=0.0, listener=listener)
-    return system.build(Dimensions({"text": WIDTH}, N_LABELS, len(N_SPEAKERS), 33))
+    return system.build(Dimensions({"text": WIDTH}, N_LABELS, len(N_SPEAKERS)))
 
 
 def ours(network: Any, batch: Any) -> Any:

@@ -90,7 +90,7 @@ def build(system: type[NeuralPredictor]) -> tuple[NeuralPredictor, Any]:
     """Returns a system and a network without dropout, so that it and the loop do the same mathematics."""
     predictor = system(dropout=0.0)
     torch.manual_seed(0)
-    return predictor, predictor.build(Dimensions({"text": WIDTH}, N_LABELS, 9, 24))
+    return predictor, predictor.build(Dimensions({"text": WIDTH}, N_LABELS, 9))
 
 
 def train(

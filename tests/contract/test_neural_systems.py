@@ -84,7 +84,7 @@ def test_answers_do_not_depend_on_company_or_padding(
     predictor = make(name, words_encoder)
     widths = dict.fromkeys(predictor.stream_encoders(), 18)
     torch.manual_seed(0)
-    assert_batch_invariant(predictor.build(Dimensions(widths, 7, n_speakers=3, n_utterances=12)), widths)
+    assert_batch_invariant(predictor.build(Dimensions(widths, 7, n_speakers=3)), widths)
 
 
 @pytest.mark.gpu
@@ -98,12 +98,37 @@ def test_answers_on_a_gpu_are_those_of_the_processor(
     predictor = make(name, words_encoder)
     widths = dict.fromkeys(predictor.stream_encoders(), 18)
     torch.manual_seed(0)
-    network = predictor.build(Dimensions(widths, 7, n_speakers=3, n_utterances=12)).eval()
+    network = predictor.build(Dimensions(widths, 7, n_speakers=3)).eval()
     dialogues = random_dialogues(widths)
     with torch.inference_mode():
         logits = {device: network.to(device)(make_batch(dialogues, device)).cpu() for device in ("cpu", "cuda")}
     mask = make_batch(dialogues).mask
     torch.testing.assert_close(logits["cuda"][mask], logits["cpu"][mask], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_dropout_acts_in_training_only(
+    name: str, words_encoder: str, random_dialogues: Callable[..., list[Any]]
+) -> None:
+    from baselines.neural.batch import make_batch
+
+    rates = [field.name for field in fields(make(name, words_encoder)) if field.name.endswith("dropout")]
+    widths = dict.fromkeys(make(name, words_encoder).stream_encoders(), 18)
+    batch = make_batch(random_dialogues(widths))
+    logits = {}
+    for rate in (0.0, 0.5):
+        torch.manual_seed(0)
+        predictor = make(name, words_encoder, **dict.fromkeys(rates, rate))
+        network = predictor.build(Dimensions(widths, 7, n_speakers=3))
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Dropout) and rate == 0:
+                layer.p = 0.0  # of those too whose rate is no setting
+        for mode in ("train", "train again", "eval"):
+            logits[rate, mode] = network.train(mode != "eval")(batch)[batch.mask]
+    torch.testing.assert_close(logits[0.0, "train"], logits[0.0, "eval"])
+    torch.testing.assert_close(logits[0.5, "eval"], logits[0.0, "eval"])
+    assert not torch.allclose(logits[0.5, "train"], logits[0.5, "eval"], atol=1e-3)
+    assert not torch.allclose(logits[0.5, "train"], logits[0.5, "train again"], atol=1e-3)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

@@ -74,7 +74,7 @@ def test_number_of_weights(name: str, params: Mapping[str, object], width: int, 
     predictor = build_predictor(PREDICTORS.get(name), params, seed=0)
     assert isinstance(predictor, NeuralPredictor)
     widths = {stream: width if stream == "text" else OTHERS[stream] for stream in predictor.stream_encoders()}
-    network = predictor.build(Dimensions(widths, n_labels, n_speakers=9, n_utterances=33))
+    network = predictor.build(Dimensions(widths, n_labels, n_speakers=9))
     assert sum(p.numel() for p in network.parameters()) == expected
 
 

@@ -21,7 +21,7 @@ from harness.errors import ConfigError  # noqa: E402
 
 @pytest.mark.parametrize(("layers", "omega"), [(1, 1), (2, 1), (2, 2)])
 def test_numbers_follow_from_the_equations(layers: int, omega: int, assert_same_numbers: Callable[..., None]) -> None:
-    network = DagErc(hidden=6, layers=layers, omega=omega).build(Dimensions({"text": 4}, 5, 3, 9))
+    network = DagErc(hidden=6, layers=layers, omega=omega).build(Dimensions({"text": 4}, 5, 3))
     own = ["attention.weight", "same.weight", "other.weight", "state_cell.weight_hh", "message_cell.bias_hh"]
     names = [f"layers.{layers - 1}.{name}" for name in own]
     assert_same_numbers(network, dag_erc_logits, ["first.weight", *names])

@@ -20,7 +20,7 @@ from harness.errors import ConfigError  # noqa: E402
 
 @pytest.mark.parametrize(("past", "future"), [(10, 10), (2, 0), (0, 3)])
 def test_numbers_follow_from_the_equations(past: int, future: int, assert_same_numbers: Callable[..., None]) -> None:
-    network = DialogueGcn(hidden=6, bases=2, past=past, future=future).build(Dimensions({"text": 4}, 5, 3, 9))
+    network = DialogueGcn(hidden=6, bases=2, past=past, future=future).build(Dimensions({"text": 4}, 5, 3))
     names = ["relational.bases", "relational.coefficients", "positions.weight", "around.weight", "match.weight"]
     assert_same_numbers(network, dialogue_gcn_logits, [*names, "context.weight_ih_l0_reverse"])
 
@@ -28,7 +28,7 @@ def test_numbers_follow_from_the_equations(past: int, future: int, assert_same_n
 def test_relations_are_those_of_ordered_pairs_of_speakers(random_dialogues: Callable[..., list[Any]]) -> None:
     """Nine speakers where three were seen: the fourth shares the relations of the first, and so on."""
     dialogues = random_dialogues({"text": 4})
-    network = DialogueGcn(past=2, future=2).build(Dimensions({"text": 4}, 5, 3, 9))
+    network = DialogueGcn(past=2, future=2).build(Dimensions({"text": 4}, 5, 3))
     windows = Windows.of(make_batch(dialogues), 2, 2)
     relations, names = network.relations(windows), {}
     for d, dialogue in enumerate(dialogues):
@@ -43,7 +43,7 @@ def test_relations_are_those_of_ordered_pairs_of_speakers(random_dialogues: Call
 
 @pytest.mark.parametrize(("width", "expected"), [(100, 1_186_646), (1024, 1_925_846)])
 def test_number_of_weights_for_two_speakers(width: int, expected: int) -> None:
-    network = DialogueGcn().build(Dimensions({"text": width}, 6, 2, 110))
+    network = DialogueGcn().build(Dimensions({"text": width}, 6, 2))
     assert sum(p.numel() for p in network.parameters()) == expected
 
 
@@ -51,7 +51,7 @@ def test_positions_beyond_the_last_share_its_weights() -> None:
     from baselines.neural.numbering import NumberedDialogue
 
     torch.manual_seed(0)
-    network: Any = DialogueGcn(hidden=6, bases=2).build(Dimensions({"text": 4}, 5, 2, 9)).eval()
+    network: Any = DialogueGcn(hidden=6, bases=2).build(Dimensions({"text": 4}, 5, 2)).eval()
     long = NumberedDialogue(
         {"text": torch.randn(130, 4).numpy()},
         (torch.arange(130) % 2).numpy(),

@@ -21,7 +21,7 @@ from harness.errors import ConfigError  # noqa: E402
 
 @pytest.mark.parametrize(("past", "future"), [(10, 10), (2, 0), (0, 3)])
 def test_numbers_follow_from_the_equations(past: int, future: int, assert_same_numbers: Callable[..., None]) -> None:
-    network = Rgat(hidden=6, heads=2, past=past, future=future).build(Dimensions({"text": 4}, 5, 3, 9))
+    network = Rgat(hidden=6, heads=2, past=past, future=future).build(Dimensions({"text": 4}, 5, 3))
     names = ["weight", "match", "distance"]
     assert_same_numbers(network, rgat_logits, ["first.0.weight", *(f"attention.{name}" for name in names)])
 

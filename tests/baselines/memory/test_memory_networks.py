@@ -70,7 +70,7 @@ def test_logits_and_gradients_follow_from_the_equations(
     build: type[Cmn], slots: int, random_dialogues: Callable[..., list[Any]]
 ) -> None:
     torch.manual_seed(0)
-    network: Any = build(hidden=3, slots=slots).build(Dimensions(WIDTHS, 5, 2, 9)).eval()
+    network: Any = build(hidden=3, slots=slots).build(Dimensions(WIDTHS, 5, 2)).eval()
     weights = dict(network.named_parameters())
     dialogues = [d for d in random_dialogues(WIDTHS, 5) if len(d) < 30]
     expected = []

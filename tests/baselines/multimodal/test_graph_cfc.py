@@ -98,7 +98,7 @@ def make(given: list[str], window: int) -> tuple[GraphCfc, Any]:
     torch.manual_seed(0)
     system = GraphCfc(hidden=HIDDEN, heads=2, window=window)
     widths: Any = {m: WIDTHS[m] for m in WIDTHS if m in given}
-    network: Any = system.build(Dimensions(widths, N_LABELS, N_SPEAKERS, 9)).eval()
+    network: Any = system.build(Dimensions(widths, N_LABELS, N_SPEAKERS)).eval()
     return system, network
 
 

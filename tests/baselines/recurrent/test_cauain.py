@@ -77,7 +77,7 @@ def test_logits_and_gradients_follow_from_the_equations(
 ) -> None:
     widths = WIDTHS if knowledge else {"text": 4}
     torch.manual_seed(0)
-    network: Any = system(knowledge, hidden=3).build(Dimensions(widths, 5, 9, 40)).eval()
+    network: Any = system(knowledge, hidden=3).build(Dimensions(widths, 5, 9)).eval()
     dialogues = random_dialogues(widths, 5)
     batch = make_batch(dialogues)
     expected = torch.stack([own for dialogue in dialogues for own in answer(network, dialogue, knowledge)])
@@ -96,7 +96,7 @@ def test_without_knowledge_it_is_refused_in_one_line() -> None:
 
 def test_knowledge_of_another_width_is_refused() -> None:
     with pytest.raises(DataError, match="knowledge: 768 numbers an utterance, expected 9 vectors"):
-        system(True).build(Dimensions({"text": 4, "knowledge": 768}, 7, 2, 9))
+        system(True).build(Dimensions({"text": 4, "knowledge": 768}, 7, 2))
 
 
 def test_settings_are_checked() -> None:

@@ -62,7 +62,7 @@ def answer_dialogue(network: Any, features: Tensor, speakers: list[int]) -> Tens
 def test_logits_and_gradients_follow_from_the_equations(random_dialogues: Draw) -> None:
     torch.manual_seed(0)
     batch = make_batch(random_dialogues(WIDTHS, 5), extra=2)
-    network: Any = make().build(Dimensions(WIDTHS, 5, 2, 9)).eval()
+    network: Any = make().build(Dimensions(WIDTHS, 5, 2)).eval()
     features = torch.cat([batch.features[stream] for stream in ("text", "audio", "visual")], dim=-1)
     found, expected, shares = network(batch), [], []
     for i, n in enumerate(batch.lengths.tolist()):
@@ -79,7 +79,7 @@ def test_logits_and_gradients_follow_from_the_equations(random_dialogues: Draw) 
 def test_every_utterance_moves_by_epsilon_where_the_loss_grows(random_dialogues: Draw) -> None:
     torch.manual_seed(0)
     system = make(epsilon=0.05)
-    network = system.build(Dimensions(WIDTHS, 7, 2, 9))
+    network = system.build(Dimensions(WIDTHS, 7, 2))
     batch = with_gradients(make_batch(random_dialogues(WIDTHS), extra=2))
     loss = system.loss(network, batch, None)
     loss.backward()
@@ -95,7 +95,7 @@ def test_every_utterance_moves_by_epsilon_where_the_loss_grows(random_dialogues:
 def test_both_passes_leave_their_gradients(random_dialogues: Draw) -> None:
     torch.manual_seed(0)
     system = make(epsilon=0.5, adversarial=0.3)
-    network = system.build(Dimensions(WIDTHS, 7, 2, 9))
+    network = system.build(Dimensions(WIDTHS, 7, 2))
     batch = make_batch(random_dialogues(WIDTHS))
     value = system.backward(network, batch, None)
     found = [own.grad.clone() for own in network.parameters()]

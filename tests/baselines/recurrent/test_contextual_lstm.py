@@ -36,7 +36,7 @@ def lstm(weights: dict[str, Any], ending: str, inputs: Any) -> Any:
 
 @pytest.mark.parametrize("build", [BcLstm, CLstm])
 def test_logits_follow_from_the_equations(build: type[BcLstm], random_dialogues: Callable[..., list[Any]]) -> None:
-    network: Any = build(hidden=3).build(Dimensions({"text": 4}, 5, 2, 9)).eval()
+    network: Any = build(hidden=3).build(Dimensions({"text": 4}, 5, 2)).eval()
     weights = {name: value.detach().numpy().astype(np.float64) for name, value in network.state_dict().items()}
     dialogues = random_dialogues({"text": 4}, 5)
     with torch.inference_mode():

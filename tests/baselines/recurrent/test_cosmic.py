@@ -75,7 +75,7 @@ def test_logits_and_gradients_follow_from_the_equations(
     widths = {"text": 6, "knowledge": knowledge} if knowledge else {"text": 6}
     batch = make_batch(random_dialogues(widths, 5), extra=2)
     system = CosmicNoKb(utterance=3, party=4, emotion=5, hidden=6, listener=whole, attention=whole)
-    network: Any = system.build(Dimensions(widths, 5, 2, 9)).eval()
+    network: Any = system.build(Dimensions(widths, 5, 2)).eval()
     known = batch.features.get("knowledge", batch.text[..., :0])
     found, expected, shares = network(batch), [], []
     for i, n in enumerate(batch.lengths.tolist()):
@@ -94,7 +94,7 @@ def test_it_does_not_run_without_knowledge() -> None:
     with pytest.raises(ConfigError, match=r"'knowledge': got None, .* -P knowledge=file:FILE; 'cosmic-no-kb' is"):
         Cosmic()
     with pytest.raises(DataError, match="knowledge: 20 numbers an utterance, expected 9 vectors"):
-        Cosmic(knowledge="file:comet.npz").build(Dimensions({"text": 4, "knowledge": 20}, 5, 2, 9))
+        Cosmic(knowledge="file:comet.npz").build(Dimensions({"text": 4, "knowledge": 20}, 5, 2))
 
 
 def test_the_variant_says_that_it_is_one() -> None:

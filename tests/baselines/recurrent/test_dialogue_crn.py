@@ -40,7 +40,7 @@ def test_logits_and_gradients_follow_from_the_equations(
 ) -> None:  # fmt: skip
     system = DialogueCrn(hidden=3, layers=layers, situation_steps=situation_steps, speaker_steps=speaker_steps)
     torch.manual_seed(0)
-    network: Any = system.build(Dimensions({"text": 4}, 5, 9, 40)).eval()
+    network: Any = system.build(Dimensions({"text": 4}, 5, 9)).eval()
     dialogues = random_dialogues({"text": 4}, 5)
     batch = make_batch(dialogues)
     expected = []
@@ -84,7 +84,7 @@ def test_without_focus_the_loss_is_cross_entropy() -> None:
 
 def test_utterances_without_label_do_not_count(random_dialogues: Callable[..., list[Any]]) -> None:
     system = DialogueCrn(hidden=3, dropout=0.0)
-    network = system.build(Dimensions({"text": 4}, 7, 9, 40))
+    network = system.build(Dimensions({"text": 4}, 7, 9))
     dialogue = random_dialogues({"text": 4})[5]
     batch = make_batch([dialogue])
     known = np.flatnonzero(dialogue.labels >= 0)

@@ -24,7 +24,7 @@ Draw = Callable[..., list[Any]]
 def test_logits_and_gradients_follow_from_the_equations(listener: bool, random_dialogues: Draw) -> None:
     torch.manual_seed(0)
     batch = make_batch(random_dialogues({"text": 6}, 5), extra=2)
-    network: Any = DialogueRnn(party=5, emotion=3, listener=listener).build(Dimensions({"text": 6}, 5, 2, 9)).eval()
+    network: Any = DialogueRnn(party=5, emotion=3, listener=listener).build(Dimensions({"text": 6}, 5, 2)).eval()
     found, expected = network(batch), loop_logits(network, batch)
     torch.testing.assert_close(found * batch.mask[..., None], expected, atol=1e-5, rtol=0)
     weights = dict(network.named_parameters())

@@ -17,7 +17,7 @@ from harness.errors import ConfigError  # noqa: E402
 
 def network_of(system: Mtl) -> Any:
     torch.manual_seed(0)
-    return system.build(Dimensions({"text": 4}, 5, 2, 9)).eval()
+    return system.build(Dimensions({"text": 4}, 5, 2)).eval()
 
 
 def read(query: Any, states: list[Any]) -> Any:

@@ -22,7 +22,7 @@ Draw = Callable[..., list[Any]]
 
 def build(system: SaclLstm) -> Any:
     torch.manual_seed(0)
-    return system.build(Dimensions({"text": 4}, 7, 9, 40))
+    return system.build(Dimensions({"text": 4}, 7, 9))
 
 
 @pytest.mark.parametrize("layers", [1, 2])
