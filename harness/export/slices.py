@@ -161,7 +161,7 @@ def to_markdown(atlas: Atlas) -> str:
         disable_numparse=True,
         colalign=["left" if head in ("Slice", "Value", "[low, high]") else "right" for head in heads],
     )
-    legend = [f"{sheet.about}.{_bold_legend(atlas)}", sheet.reading]
+    legend = [f"{sheet.about}. {_bold_legend(atlas)}", sheet.reading]
     legend += [f"Slices: {sheet.meanings}."] if sheet.meanings else []
     notes = [f"> **Note:** {escape_markdown(warning)}" for warning in atlas.warnings]
     parts = [
@@ -269,7 +269,7 @@ def _bold(line: Line, mark: str) -> list[str]:
 
 
 def _bold_legend(atlas: Atlas) -> str:
-    return " Bold: different after the correction." if len(atlas.systems) == 2 else ""
+    return "Bold: different after the correction." if len(atlas.systems) == 2 else ""
 
 
 def _record(row: SliceRow, atlas: Atlas) -> dict[str, object]:
