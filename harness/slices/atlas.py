@@ -225,7 +225,8 @@ class _Scorer:
             ends = zip(main.score, main.low, main.high, accuracy.score, accuracy.low, accuracy.high, strict=True)
             scores = tuple(SliceScore(*map(float, own)) for own in ends)
             matrices = (main.difference, main.pair_low, main.pair_high, main.p_value)
-            difference = SliceDifference(*(float(matrix[0, -1]) for matrix in matrices), math.nan)
+            gap, low, high, p_value = (float(matrix[0, -1]) for matrix in matrices)
+            difference = SliceDifference(gap, low, high, p_value, p_adjusted=math.nan)
         pair = difference if len(counts) == 2 else None
         return SliceRow(name, value, len(members), n_dialogues, scores, pair, warnings)
 
