@@ -7,7 +7,8 @@ split with one seed, sealed under `results/runs`; `RunStore` finds runs. A *metr
 counts summed over dialogues; `score_table`, `compare_runs` (a pair) and `compare_all` (all pairs) need the stored
 counts only, no model and no corpus.
 `build_leaderboard` ranks the runs that a board asks for and says which differences are real; `export_leaderboard`
-prints it for a paper. `load_literature` holds what papers report, which is shown beside and never ranked.
+prints it for a paper. `build_atlas` scores runs slice by slice of a split; `register_slice` adds a slice.
+`load_literature` holds what papers report, which is shown beside and never ranked.
 
     from harness import DialogueView, Prediction, Predictor, PredictorCard, register_predictor
 
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from harness.leaderboard.leaderboard import Leaderboard
     from harness.leaderboard.spec import BoardSpec, load_spec
     from harness.literature import Literature, load_literature
+    from harness.slices import register_slice
+    from harness.slices.atlas import build_atlas
     from harness.store import Layout, RunStore, StoredRun
 
 _LATE = {
@@ -52,12 +55,14 @@ _LATE = {
     "Literature": "harness.literature",
     "RunStore": "harness.store",
     "StoredRun": "harness.store",
+    "build_atlas": "harness.slices.atlas",
     "build_leaderboard": "harness.leaderboard.build",
     "compare_all": "harness.evaluation.comparison",
     "compare_runs": "harness.evaluation.comparison",
     "export_leaderboard": "harness.export",
     "load_literature": "harness.literature",
     "load_spec": "harness.leaderboard.spec",
+    "register_slice": "harness.slices",
     "score_table": "harness.evaluation.scoring",
 }
 """Names whose modules need numpy or pydantic: imported on first use, so that `import harness` stays fast."""
@@ -84,6 +89,7 @@ __all__ = [
     "Utterance",
     "UtteranceView",
     "__version__",
+    "build_atlas",
     "build_leaderboard",
     "compare_all",
     "compare_runs",
@@ -93,6 +99,7 @@ __all__ = [
     "load_spec",
     "register_dataset",
     "register_predictor",
+    "register_slice",
     "score_table",
 ]
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 NAME = re.compile(r"[^-].*")
 RUN = {"--seed": re.compile(r"\d+"), "--dataset": NAME}
 COMPARE = {"--dataset": NAME}
+SLICES = {"--slice": NAME, "--other": NAME}
 INSTRUCTIONS = {"--split": re.compile(r"train|dev|test"), "--test": NAME}
 """Options that repeat, by command, and which following words are values of theirs."""
 
@@ -16,7 +17,8 @@ def expand_repeated(arguments: Sequence[str]) -> list[str]:
     """Returns `run X --seed 0 1 2` as `run X --seed 0 --seed 1 --seed 2`; other commands as they are.
 
     In `tune X` and in `compare A B --dataset X Y` too; with options before A and B, words after `--dataset X` may be A
-    and B. In `data instructions X --split train dev --test Y Z` too.
+    and B. In `slices X --slice Y Z --other Y Z`, if X comes first, and in `data instructions X --split train dev --test
+    Y Z` too.
     """
     greedy = _repeated(arguments)
     expanded: list[str] = []
@@ -41,5 +43,7 @@ def _repeated(arguments: Sequence[str]) -> dict[str, re.Pattern[str]]:
         return RUN
     if arguments[:2] == ["data", "instructions"]:
         return INSTRUCTIONS
+    if arguments[:1] == ["slices"] and len(arguments) > 1 and not arguments[1].startswith("-"):
+        return SLICES
     systems_first = len(arguments) > 2 and not any(word.startswith("-") for word in arguments[1:3])
     return COMPARE if arguments[:1] == ["compare"] and systems_first else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from math import isnan
 from pathlib import Path
@@ -12,7 +11,8 @@ import typer
 
 from harness.cli.options import DataDir, Json, Quiet, ResultsDir, find_data_dir, find_layout
 from harness.cli.output import note, print_json, print_text
-from harness.errors import ConfigError, HarnessError, IncompatibleRunsError, UnknownNameError
+from harness.cli.systems import find_system
+from harness.errors import ConfigError, HarnessError, IncompatibleRunsError
 from harness.store.run_store import StoredRun
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def compare(
 
     store, folder = RunStore(find_layout(results_dir)), find_data_dir(data_dir)
     found = {name: store.runs(name, split) for name in dataset}
-    pairs = [(_system(found[name], a, name, scope), _system(found[name], b, name, scope)) for name in dataset]
+    pairs = [(find_system(found[name], a, name, scope), find_system(found[name], b, name, scope)) for name in dataset]
     corpora = [_find_corpus(pair[0][0], folder, unit) for pair in pairs]
     chosen = scope or default_scope([group for pair in pairs for group in pair])
     results = []
@@ -204,22 +204,3 @@ def _find_corpus(run: StoredRun, data_dir: Path | None, unit: str) -> Corpus:
                 f"unit 'utterance' needs the corpus, since runs store counts by dialogue: {error}; or leave --unit out"
             ) from error
         return Corpus(None, str(error), (str(error),) if isinstance(error, IncompatibleRunsError) else ())
-
-
-def _system(runs: Sequence[StoredRun], label: str, dataset: str, scope: str | None) -> list[StoredRun]:
-    """Returns the runs of a system by row label; one of them in checkpoint scope, or if it is deterministic."""
-    from harness.evaluation.scoring import group_runs
-
-    groups = group_runs(runs)
-    exact = [g for g in groups if g[0].manifest.predictor.label == label]
-    named = exact or [g for g in groups if g[0].manifest.predictor.name == label]
-    if len(named) != 1:
-        labels = [g[0].manifest.predictor.label for g in (named or groups)]
-        if named:
-            raise UnknownNameError(
-                f"system {label!r} is not unique on {dataset!r}; give one of {', '.join(sorted(labels))}"
-            )
-        raise UnknownNameError.of("system", label, labels, f"type: erc-harness run {label} --dataset {dataset}")
-    group = sorted(named[0], key=lambda run: run.manifest.seed)
-    single = scope == "checkpoint" or group[0].manifest.predictor.card["deterministic"]
-    return group[:1] if single else group

@@ -1,4 +1,4 @@
-"""`erc-harness list`: predictors, datasets, encoders, metrics, runs, boards, models, templates, recipes, trainings."""
+"""`erc-harness list`: predictors, datasets, encoders, metrics, slices, runs, boards, models and what they take."""
 
 from __future__ import annotations
 
@@ -94,6 +94,32 @@ def metrics(as_json: Json = False) -> None:
     from harness.evaluation.scoring import list_metrics
 
     _print("metrics", [{"name": name, "description": text} for name, text in list_metrics().items()], as_json)
+
+
+@app.command()
+def slices(plugin: Plugins = None, as_json: Json = False) -> None:
+    """Slices of a split for `slices --slice NAME`, broken ones with their cause."""
+    from harness.predictors.plugins import load_plugins
+    from harness.slices import SLICES, slice_names
+
+    load_plugins(tuple(plugin or ()))
+    rows = []
+    for name in slice_names():
+        row = SLICES.row(name)
+        spec = row.value
+        rows.append(
+            {
+                "name": name,
+                "values": list(spec.values) if spec else None,
+                "needs": list(spec.needs) if spec else None,
+                "origin": row.origin,
+                "meaning": spec.meaning if spec else f"broken: {row.error}",
+                "error": row.error,
+            }
+        )
+    if not as_json:
+        rows = [{**row, "needs": _cell(row["needs"])} for row in rows]
+    _print("slices", rows, as_json, hide=("values", "error"))
 
 
 @app.command()

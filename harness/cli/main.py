@@ -25,6 +25,7 @@ from harness.cli import (
     prompt,
     report,
     show,
+    slices,
     tune,
 )
 from harness.cli import run as run_command
@@ -43,6 +44,7 @@ app.command()(run_command.run)
 app.command()(tune.tune)
 app.command()(show.show)
 app.command()(compare.compare)
+app.command()(slices.slices)
 app.command()(leaderboard.export)
 app.command()(report.report)
 app.command()(export_tasks.export_tasks)

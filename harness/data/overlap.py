@@ -5,18 +5,19 @@ Two utterances are the same if their words are, without case and punctuation: `h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
 from harness.data.split import Split
 from harness.data.text import matching_words
 from harness.errors import DataError
+from harness.schema import Dialogue
 
 MIN_WORDS = (1, 5, 8)
 """Lengths in words from which utterances are counted: all with a word, and those too long to be alike by chance."""
 
-_LONG = 5
-"""Length in words from which utterances decide whether a dialogue is shared: shorter ones are alike by chance."""
+LONG = 5
+"""Length in words from which a repetition says something: shorter utterances are alike by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +66,29 @@ def find_overlap(query: Sequence[Split], pool: Sequence[Split]) -> Overlap:
         query: splits to search for, usually a test split.
         pool: splits to search in, usually all that a model was trained on.
     """
-    known = _distinct(pool)
+    known = words_said(pool)
+    shared = [is_shared(dialogue, known) for split in query for dialogue in split.dialogues]
     dialogues = [
         [(len(words), words in known) for words in (matching_words(u.text) for u in dialogue.utterances)]
         for split in query
         for dialogue in split.dialogues
     ]
-    long = [[found for n_words, found in dialogue if n_words >= _LONG] for dialogue in dialogues]
     return Overlap(
         query=tuple(f"{split.dataset}/{split.name}" for split in query),
         pool=tuple(f"{split.dataset}/{split.name}" for split in pool),
         counts=tuple(_count(min_words, dialogues) for min_words in MIN_WORDS),
-        n_dialogues=sum(bool(found) for found in long),
-        n_shared_dialogues=sum(bool(found) and 2 * sum(found) >= len(found) for found in long),
+        n_dialogues=sum(verdict is not None for verdict in shared),
+        n_shared_dialogues=sum(verdict is True for verdict in shared),
     )
 
 
-def drop_shared_dialogues(split: Split, against: Iterable[Split], min_words: int = _LONG) -> Split:
+def is_shared(dialogue: Dialogue, known: Set[tuple[str, ...]]) -> bool | None:
+    """Returns whether at least half of a dialogue's utterances of `LONG` words or more are known; None without any."""
+    long = [words for words in (matching_words(u.text) for u in dialogue.utterances) if len(words) >= LONG]
+    return 2 * sum(words in known for words in long) >= len(long) if long else None
+
+
+def drop_shared_dialogues(split: Split, against: Iterable[Split], min_words: int = LONG) -> Split:
     """Returns a split without the dialogues that share an utterance with other splits, to learn from without a leak.
 
     A whole dialogue goes, because what is left of it would still be the scene that is tested. Unannotated utterances
@@ -96,7 +103,7 @@ def drop_shared_dialogues(split: Split, against: Iterable[Split], min_words: int
         DataError: nothing is left to learn from.
     """
     against = tuple(against)
-    unseen = {words for words in _distinct(against) if len(words) >= min_words}
+    unseen = {words for words in words_said(against) if len(words) >= min_words}
     kept = tuple(
         dialogue
         for dialogue in split.dialogues
@@ -111,8 +118,8 @@ def drop_shared_dialogues(split: Split, against: Iterable[Split], min_words: int
     return replace(split, dialogues=kept)
 
 
-def _distinct(splits: Iterable[Split]) -> set[tuple[str, ...]]:
-    """Returns what is said in splits, as words."""
+def words_said(splits: Iterable[Split]) -> set[tuple[str, ...]]:
+    """Returns what is said in splits, annotated or not, as words: see `matching_words`."""
     return {matching_words(utterance.text) for split in splits for utterance in split.utterances()}
 
 

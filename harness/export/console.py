@@ -43,9 +43,9 @@ def _table(table: Table, board: Leaderboard, width: int) -> list[str]:
     lines = [f"{one_line(header.dataset)}, {one_line(header.split)}: {table.size}", ""]
     lines += _grid(table, board, width)
     for text in filter(None, (table.power, table.spread)):
-        lines += _wrap(one_line(text), width)
+        lines += wrap(one_line(text), width)
     for warning in header.warnings:
-        lines += _wrap(f"! {one_line(warning)}", width)
+        lines += wrap(f"! {one_line(warning)}", width)
     return [*lines, f"Signature: {one_line(header.signature)}"]
 
 
@@ -54,7 +54,7 @@ def _grid(table: Table, board: Leaderboard, width: int) -> list[str]:
     from rich.cells import cell_len
 
     def draw(name_width: int | None) -> list[str]:
-        return _draw(_titles(table, board), WORDS, [_cells(row, table, name_width) for row in table.rows])
+        return draw_grid(_titles(table, board), WORDS, [_cells(row, table, name_width) for row in table.rows])
 
     lines = draw(None)
     if max(map(cell_len, lines)) <= width or not table.rows:
@@ -67,9 +67,9 @@ def _grid(table: Table, board: Leaderboard, width: int) -> list[str]:
 
 def _published(block: Block, width: int) -> list[str]:
     """Returns the lines of the published values, without their shade."""
-    notes = [line for mark, text in block.notes for line in _wrap(f"{mark}: {one_line(text)}", width)]
-    slips = [line for slip in block.slips for line in _wrap(f"! {one_line(slip)}", width)]
-    about, legend = _wrap(ABOUT, width), _wrap(BLOCK_LEGEND, width)
+    notes = [line for mark, text in block.notes for line in wrap(f"{mark}: {one_line(text)}", width)]
+    slips = [line for slip in block.slips for line in wrap(f"! {one_line(slip)}", width)]
+    about, legend = wrap(ABOUT, width), wrap(BLOCK_LEGEND, width)
     return [
         TITLE,
         *about,
@@ -90,7 +90,7 @@ def _block_grid(block: Block, width: int) -> list[str]:
     cells = [[one_line(t) for t in (marked(line.name), *map(marked, line.scores), *line.facts)] for line in block.lines]
 
     def draw(rows: Sequence[Sequence[str]]) -> list[str]:
-        return _draw(("Published system", *block.heads, *FACTS), ("Published system", *FACTS[1:]), rows)
+        return draw_grid(("Published system", *block.heads, *FACTS), ("Published system", *FACTS[1:]), rows)
 
     lines = draw(cells)
     if max(map(cell_len, lines)) <= width:
@@ -101,7 +101,7 @@ def _block_grid(block: Block, width: int) -> list[str]:
     return draw([[_fold(name, narrow), *others] for name, *others in folded])
 
 
-def _draw(heads: Sequence[str], words: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def draw_grid(heads: Sequence[str], words: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Returns the lines of a table as wide as its cells, since rich would cut digits off to make it narrower.
 
     Args:
@@ -155,8 +155,8 @@ def _fold(name: str, width: int) -> str:
 
 def _legend(board: Leaderboard, width: int) -> list[str]:
     sentences = (f"{describe_scores(board)}. {describe_tests(board)}.", LEGEND)
-    return [line for sentence in sentences for line in _wrap(one_line(sentence), width)]
+    return [line for sentence in sentences for line in wrap(one_line(sentence), width)]
 
 
-def _wrap(text: str, width: int) -> list[str]:
+def wrap(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)

@@ -118,28 +118,6 @@ def make_header(
 ) -> DatasetHeader:
     """Returns what the entries of a dataset share; `run` is any of theirs."""
     data = run.manifest.data
-    contexts = sorted({str(s.runs[0].manifest.predictor.card["context"]) for s in systems})
-    answers = sorted({str(f["answers"]) for s in systems if "answers" in (f := s.runs[0].manifest.predictor.facts)})
-    seeds = sorted({len(s.runs) for s in systems if not s.deterministic}) or [1]
-    signature = "|".join(
-        (
-            SHORT.get(metric.name, metric.name),
-            f"data:{data.dataset}@{data.fingerprint[:8]}",
-            f"split:{data.split}",
-            f"n:{result.n_utterances}/{data.n_dialogues}",
-            f"labels:{len(data.labels)}",
-            f"ctx:{','.join(contexts)}",
-            *([f"answers:{','.join(answers)}"] if answers else []),
-            "unparsed:wrong",
-            f"scope:{result.scope}",
-            f"unit:{spec.unit}",
-            "ci:t",
-            f"test:{result.test}",
-            f"adj:{result.correction}",
-            f"seeds:{seeds[0] if len(seeds) == 1 else f'{seeds[0]}-{seeds[-1]}'}",
-            f"v:{harness.__version__}",
-        )
-    )
     return DatasetHeader(
         dataset=data.dataset,
         split=data.split,
@@ -152,8 +130,35 @@ def make_header(
         n_clusters=result.n_dialogues,
         effective_clusters=result.effective_clusters,
         **_power(result),
-        signature=signature,
+        signature=make_signature(systems, metric, result, spec.unit),
         warnings=(*data.notes, *spec.notes, *result.warnings),
+    )
+
+
+def make_signature(systems: Sequence[System], metric: Metric, result: SystemComparison, unit: str) -> str:
+    """Returns everything that two tables must share to be compared, on one line, for the systems of one dataset."""
+    data = systems[0].runs[0].manifest.data
+    contexts = sorted({str(s.runs[0].manifest.predictor.card["context"]) for s in systems})
+    answers = sorted({str(f["answers"]) for s in systems if "answers" in (f := s.runs[0].manifest.predictor.facts)})
+    seeds = sorted({len(s.runs) for s in systems if not s.deterministic}) or [1]
+    return "|".join(
+        (
+            SHORT.get(metric.name, metric.name),
+            f"data:{data.dataset}@{data.fingerprint[:8]}",
+            f"split:{data.split}",
+            f"n:{result.n_utterances}/{data.n_dialogues}",
+            f"labels:{len(data.labels)}",
+            f"ctx:{','.join(contexts)}",
+            *([f"answers:{','.join(answers)}"] if answers else []),
+            "unparsed:wrong",
+            f"scope:{result.scope}",
+            f"unit:{unit}",
+            "ci:t",
+            f"test:{result.test}",
+            f"adj:{result.correction}",
+            f"seeds:{seeds[0] if len(seeds) == 1 else f'{seeds[0]}-{seeds[-1]}'}",
+            f"v:{harness.__version__}",
+        )
     )
 
 

@@ -85,7 +85,7 @@ class Registry(Generic[T]):
         if name not in self._rows:
             hint = (
                 f"type: erc-harness list {self.kind}s"
-                if self.kind in ("predictor", "dataset", "encoder", "metric")
+                if self.kind in ("predictor", "dataset", "encoder", "metric", "slice")
                 else ""
             )
             raise UnknownNameError.of(self.kind, name, self._rows, hint)

@@ -11,6 +11,7 @@ from harness.evaluation.utterances import check_release
 from harness.export.escape import one_line
 from harness.leaderboard.leaderboard import Entry
 from harness.report.systems import read_runs
+from harness.slices.builtin import emotion_shifts
 from harness.store import RunStore
 
 CODES = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -23,7 +24,7 @@ def browse(split: Split, entries: Sequence[Entry], store: RunStore) -> dict[str,
     """Returns {"dialogues", "answers", "seeds"} for the page.
 
     dialogues: one a dialogue, {"id", "utterances": [[speaker, text, gold or -1, shift], ...]}; gold is an index of the
-        label set; shift is 1 where the speaker's gold label differs from that of their last annotated utterance.
+        label set; shift is 1 at an emotion shift, see `emotion_shifts`.
     answers: one string an entry, one character of `CODES` a target in the order of the split; "." is no usable label.
     seeds: the seed of the run behind each string, the lowest of the entry.
 
@@ -49,14 +50,8 @@ def browse(split: Split, entries: Sequence[Entry], store: RunStore) -> dict[str,
 
 def _dialogue(split: Split, position: int) -> dict[str, Any]:
     dialogue = split.dialogues[position]
-    last: dict[str, str] = {}
     rows: list[tuple[str, str, int, int]] = []
-    for utterance in dialogue.utterances:
-        speaker = utterance.view().speaker
-        gold, shift = -1, 0
-        if utterance.label is not None:
-            gold = split.label_set.index(utterance.label)
-            shift = int(last.get(speaker, utterance.label) != utterance.label)
-            last[speaker] = utterance.label
-        rows.append((one_line(speaker), one_line(utterance.text), gold, shift))
+    for utterance, shift in zip(dialogue.utterances, emotion_shifts(dialogue), strict=True):
+        gold = -1 if utterance.label is None else split.label_set.index(utterance.label)
+        rows.append((one_line(utterance.view().speaker), one_line(utterance.text), gold, int(shift is True)))
     return {"id": one_line(dialogue.id), "utterances": rows}

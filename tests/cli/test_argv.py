@@ -1,4 +1,4 @@
-"""Options with several values are spelt out for `run`, `tune`, `compare` and `data instructions`."""
+"""Options with several values are spelt out for `run`, `tune`, `compare`, `slices` and `data instructions`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ from harness.cli.argv import expand_repeated
         ("compare a b --dataset x", "compare a b --dataset x"),
         ("compare a b --dataset x y --seed 0 1", "compare a b --dataset x --dataset y --seed 0 1"),
         ("compare --dataset x a b", "compare --dataset x a b"),
+        ("slices a --slice x y --other z", "slices a --slice x --slice y --other z"),
+        ("slices --slice x a", "slices --slice x a"),
+        ("slices", "slices"),
         (
             "data instructions a b --split train dev --test x y -o f",
             "data instructions a b --split train --split dev --test x --test y -o f",

@@ -24,6 +24,7 @@ ROOMS = [
     {"significance", "store"},
     {"literature", "evaluation"},
     {"leaderboard"},
+    {"slices"},
     {"export"},
     {"report"},
     {"cli"},
