@@ -9,6 +9,7 @@ import typer
 
 import harness
 from harness.cli import (
+    bundle,
     cache,
     check,
     compare,
@@ -45,6 +46,8 @@ app.command()(show.show)
 app.command()(compare.compare)
 app.command()(leaderboard.export)
 app.command()(report.report)
+app.command()(bundle.bundle)
+app.command()(bundle.verify)
 app.command()(export_tasks.export_tasks)
 app.command()(power.power)
 app.command()(explain.explain)
