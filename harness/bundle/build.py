@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.bundle.verifying import main as verifying
+from harness.bundle.verifying import evidence as kept
+from harness.bundle.verifying import main as checked
 from harness.bundle.verifying.appendix import Sections, describe_runs
 from harness.bundle.verifying.lock import LOCK, lock_data, lock_prompts, lock_runs, sha256_of
-from harness.bundle.verifying.recompute import PROBABILITIES, Evidence, recompute
+from harness.bundle.verifying.recompute import PROBABILITIES, recompute
 from harness.bundle.verifying.words import describe_statistics
 from harness.errors import HarnessError, MissingDependencyError
 from harness.evaluation.scoring import cluster_index
@@ -59,7 +60,7 @@ def build_bundle(board: str, spec: BoardSpec, store: RunStore) -> dict[str, byte
     for run in stored.values():
         run.check_seal()
     runs = {path: json.loads(encode_manifest(run.manifest)) for path, run in stored.items()}
-    evidence = Evidence(
+    evidence = kept.Evidence(
         json.loads(export_leaderboard(leaderboard, "json")), runs, _arrays(leaderboard, stored, spec), spec.n_resamples
     )
     prompts = lock_prompts(runs)
@@ -75,19 +76,19 @@ def build_bundle(board: str, spec: BoardSpec, store: RunStore) -> dict[str, byte
     document = recompute(evidence)
     sentences = describe_statistics(document)
     sections = describe_runs(document, runs, lock)
-    tables = {f"{verifying.TABLES}/{name}.tex": EXPORTERS[to](leaderboard).encode() for name, to in TABLES.items()}
+    tables = {f"{checked.TABLES}/{name}.tex": EXPORTERS[to](leaderboard).encode() for name, to in TABLES.items()}
     figures = _figures(leaderboard, store)
     wordings = _wordings(prompts)
     files = {
         **tables,
-        verifying.STATISTICS: "".join(f"{latex_escape(sentence)}\n" for sentence in sentences).encode(),
+        checked.STATISTICS: "".join(f"{latex_escape(sentence)}\n" for sentence in sentences).encode(),
         "statistics.txt": "".join(f"{sentence}\n" for sentence in sentences).encode(),
-        verifying.APPENDIX: _appendix(sections).encode(),
+        checked.APPENDIX: _appendix(sections).encode(),
         **figures,
         **wordings,
-        verifying.BOARD: export_leaderboard(leaderboard, "json").encode(),
-        verifying.RUNS: (json.dumps({"n_resamples": spec.n_resamples, "runs": runs}, indent=1) + "\n").encode(),
-        **{f"{verifying.COUNTS}/{verifying.counts_name(d)}": _npz(own) for d, own in evidence.arrays.items()},
+        kept.BOARD: export_leaderboard(leaderboard, "json").encode(),
+        kept.RUNS: (json.dumps({"n_resamples": spec.n_resamples, "runs": runs}, indent=1) + "\n").encode(),
+        **{f"{kept.COUNTS}/{kept.counts_name(d)}": _npz(own) for d, own in evidence.arrays.items()},
         **_verifier(),
     }
     shown = {
@@ -99,7 +100,10 @@ def build_bundle(board: str, spec: BoardSpec, store: RunStore) -> dict[str, byte
         "prompts": [(path.removeprefix("prompts/").removesuffix(".j2"), path) for path in wordings],
         "published": whole.published,
     }
-    files |= {name: latex_template(f"{name}.j2", "harness.bundle").render(shown).encode() for name in ("main.tex", "README.md")}
+    files |= {
+        name: latex_template(f"{name}.j2", "harness.bundle").render(shown).encode()
+        for name in ("main.tex", "README.md")
+    }
     lock["files"] = {name: sha256_of(content) for name, content in sorted(files.items())}
     return files | {LOCK: (json.dumps(lock, indent=1) + "\n").encode()}
 
@@ -119,7 +123,7 @@ def _sources(folder: Any, path: str) -> Iterable[tuple[str, bytes]]:
 
 
 def _arrays(board: Leaderboard, stored: Mapping[str, StoredRun], spec: BoardSpec) -> dict[str, dict[str, Any]]:
-    """Returns by dataset the arrays of `Evidence`: counts of runs, units, and sums of probabilities if they are shown."""
+    """Returns by dataset the arrays of `Evidence`: counts, units, and sums of probabilities if they are shown."""
     arrays: dict[str, dict[str, Any]] = {}
     for entry in board.entries:
         own = arrays.setdefault(entry.dataset, {})
@@ -181,8 +185,8 @@ def _appendix(sections: Sections) -> str:
     r"""Returns the appendix in LaTeX: one line of text a line, long names broken where they may be."""
     lines = ["\\def\\softbreak{\\hfil\\penalty0\\hfilneg}"]
     for heading, texts in sections:
-        lines.append(f"\\par\\medskip\\noindent\\textbf{{{latex_escape(heading)}}}\\par\\nopagebreak\\raggedright")
-        lines += [f"\\noindent {latex_breakable(text)}\\par" for text in texts]
+        lines.append(f"\\par\\medskip\\noindent\\textbf{{{latex_breakable(heading)}}}\\par\\nopagebreak\\raggedright")
+        lines += [f"\\noindent {latex_escape(text)}\\par" for text in texts]
     return "\n".join(lines) + "\n"
 
 
@@ -192,4 +196,3 @@ def _verifier() -> dict[str, bytes]:
     modules = (item for item in package.joinpath("verifying").iterdir() if item.name.endswith(".py"))
     files = {f"verifying/{item.name}": item.read_bytes() for item in modules}
     return {"verify.py": package.joinpath("templates/verify.py.txt").read_bytes()} | dict(sorted(files.items()))
-

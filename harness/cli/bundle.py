@@ -21,7 +21,7 @@ def bundle(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write tables, figures, statistics and appendix of a board for a paper, with what verifies every number in them."""
+    """Write tables, figures, statistics and appendix of a board for a paper, and what verifies every number in them."""
     from harness.bundle.build import NO_FIGURES, build_bundle
     from harness.leaderboard.build import missing_runs
     from harness.store.atomic import open_atomic

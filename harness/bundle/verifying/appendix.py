@@ -8,7 +8,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 from .digits import DASH, metric
-from .words import Document, entries_of, metric_title, name_of
+from .evidence import Document
+from .words import entries_of, metric_title, name_of
 
 Sections = list[tuple[str, list[str]]]
 """Headings, each with its lines."""

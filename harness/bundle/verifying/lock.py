@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from .difference import Difference
+from .evidence import Document
 from .scores import Array
-from .words import Document
 
 LOCK = "results.lock"
 PREDICTIONS, DIALOGUES = "predictions.parquet", "dialogues.parquet"
@@ -48,7 +48,9 @@ def lock_data(runs: Mapping[str, Document]) -> Document:
 
 def lock_prompts(runs: Mapping[str, Document]) -> Document:
     """Returns the SHA-256 of each prompt template by its name."""
-    templates = [run["predictor"]["facts"]["template"] for run in runs.values() if "template" in run["predictor"]["facts"]]
+    templates = [
+        run["predictor"]["facts"]["template"] for run in runs.values() if "template" in run["predictor"]["facts"]
+    ]
     return {template["name"]: template["sha256"] for template in templates}
 
 

@@ -10,19 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .appendix import describe_runs
 from .difference import Difference
+from .evidence import BOARD, COUNTS, RUNS, Document, Evidence, read_evidence
 from .lock import LOCK, check_files, check_runs
-from .recompute import Evidence, recompute
-from .scores import Array
+from .recompute import recompute
 from .tables import NUMBER, check_table
 from .tex import plain
-from .words import Document, describe_statistics
+from .words import describe_statistics
 
-BOARD, RUNS, COUNTS, TABLES = "leaderboard.json", "runs.json", "counts", "tables"
-STATISTICS, APPENDIX = "statistics.tex", "appendix.tex"
+TABLES, STATISTICS, APPENDIX = "tables", "statistics.tex", "appendix.tex"
 
 TOLERANCE = 1e-8
 """Relative, for the ten digits of `leaderboard.json`."""
@@ -45,7 +42,7 @@ def check_bundle(folder: Path) -> Report:
     try:
         lock = json.loads((folder / LOCK).read_text(encoding="utf-8"))
         found = list(check_files(folder, lock))
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return Report(0, [Difference(LOCK, "the file", "hashes of all files", _say(error))])
     try:
         evidence = read_evidence(folder)
@@ -54,7 +51,16 @@ def check_bundle(folder: Path) -> Report:
         document = recompute(evidence)
         found += _compare("", document, evidence.document)
         n_numbers, in_tex = _check_tex(folder, lock, document, evidence)
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        zipfile.BadZipFile,
+    ) as error:
         where = f"{BOARD}, {RUNS}, {COUNTS}"
         return Report(0, [*found, Difference(where, "the whole", "what a board can be computed from", _say(error))])
     return Report(n_numbers, [*found, *in_tex])
@@ -70,26 +76,12 @@ def main(folder: Path) -> int:
     return 1 if n else 0
 
 
-def read_evidence(folder: Path) -> Evidence:
-    """Returns what the numbers of a bundle are computed from."""
-    document = json.loads((folder / BOARD).read_text(encoding="utf-8"))
-    runs = json.loads((folder / RUNS).read_text(encoding="utf-8"))
-    arrays: dict[str, dict[str, Array]] = {}
-    for header in document["headers"]:
-        with np.load(folder / COUNTS / counts_name(header["dataset"]), allow_pickle=False) as file:
-            arrays[header["dataset"]] = {name: file[name] for name in file.files}
-    return Evidence(document, runs["runs"], arrays, runs["n_resamples"])
-
-
-def counts_name(dataset: str) -> str:
-    """Returns the name of the file with the counts of a dataset."""
-    return f"{dataset.replace('/', '-')}.npz"
-
-
 def _check_tex(folder: Path, lock: Document, document: Document, evidence: Evidence) -> tuple[int, list[Difference]]:
     """Returns how many numbers in LaTeX files agree, and those that do not."""
     n_numbers, found = 0, []
-    for name in sorted(name for name in lock["files"] if name.startswith(f"{TABLES}/")):
+    for name in sorted(path.relative_to(folder).as_posix() for path in (folder / TABLES).glob("*.tex")):
+        if name not in lock["files"]:
+            found.append(Difference(name, "the file", f"its hash in {LOCK}", "none"))
         differences, n = check_table(name, (folder / name).read_text(encoding="utf-8"), document)
         n_numbers, found = n_numbers + n, [*found, *differences]
     sections = describe_runs(document, evidence.runs, lock)

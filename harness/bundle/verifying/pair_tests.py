@@ -61,7 +61,7 @@ def sign_flip(panel: Panel, n_resamples: int, seed: int, alpha: float) -> Outcom
 
 
 def bootstrap_t(panel: Panel, n_resamples: int, seed: int, alpha: float) -> Outcome:
-    """Draws units with replacement; differences over standard errors of the replicate itself, at least a tenth of ours."""
+    """Draws units with replacement; differences over the replicate's own standard errors, at least a tenth of ours."""
     runs, n = _joined(panel), panel.n_units
     se = np.array([pair.se for pair in panel.differences])
     difference = np.array([pair.value for pair in panel.differences])
@@ -70,7 +70,7 @@ def bootstrap_t(panel: Panel, n_resamples: int, seed: int, alpha: float) -> Outc
     for weights in _drawn_units(n, n_resamples, seed):
         columns = []
         for weight in weights:
-            whole = runs.map(lambda part, w=weight: np.einsum("u,...uk->...k", w, part)[..., None, :])
+            whole = _weighted(runs, weight[None])
             moved = panel.metric.value(whole.combined(runs, lambda total, part: total + 1j * STEP * part)).imag / STEP
             scores = panel.metric.value(whole)[:, 0]
             spread = (weight * (moved[first] - moved[second]) ** 2).sum(axis=1) * n / (n - 1)
@@ -88,15 +88,13 @@ def swap(panel: Panel, n_resamples: int, seed: int, _alpha: float) -> Outcome:
     runs, observed = _joined(panel), np.array([abs(pair.value) for pair in panel.differences])
     nulls = []
     for signs in _signs(panel.n_units, n_resamples, seed, SWAPS):
-        kept, gone = (signs > 0).T.astype(float), (signs < 0).T.astype(float)
+        kept = (signs > 0).T.astype(float)
         rows = []
         for a, b in panel.pairs:
-            own, other = (runs.map(lambda part, i=i: part[i]) for i in (a, b))
-            turned = [
-                panel.metric.value(x.map(lambda p: kept @ p).combined(y.map(lambda p: gone @ p), np.add))
-                for x, y in ((own, other), (other, own))
-            ]
-            rows.append(np.abs(turned[0] - turned[1]))
+            own, other = (Sums(runs.right[i], runs.given[i], runs.gold[i]) for i in (a, b))
+            rows.append(
+                np.abs(panel.metric.value(_mixed(kept, own, other)) - panel.metric.value(_mixed(kept, other, own)))
+            )
         nulls.append(np.array(rows))
     return _count(observed, nulls, panel.n_units <= ALL_PATTERNS_UP_TO)
 
@@ -123,10 +121,7 @@ def mcnemar(panel: Panel, _n: int, _seed: int, _alpha: float) -> Outcome:
     right = _joined(panel).right.sum(axis=-1)
     return Outcome(
         np.array(
-            [
-                sign_test(int((right[a] > right[b]).sum()), int((right[b] > right[a]).sum()))
-                for a, b in panel.pairs
-            ]
+            [sign_test(int((right[a] > right[b]).sum()), int((right[b] > right[a]).sum())) for a, b in panel.pairs]
         )
     )
 
@@ -164,6 +159,11 @@ def _centred(panel: Panel, replicates: Array) -> Outcome:
     return _count(np.array([abs(pair.value) for pair in panel.differences]), [null], False)
 
 
+def _mixed(kept: Array, own: Sums, other: Sums) -> Sums:
+    """Returns the sums of one system over the units it keeps, (n, n_units), and of another over the rest."""
+    return own.combined(other, lambda mine, theirs: kept @ mine + (1 - kept) @ theirs)
+
+
 def _joined(panel: Panel) -> Sums:
     """Returns the sums of all runs in turn, arrays (n_runs, n_units, n_labels)."""
     return Sums(*(np.concatenate([getattr(own, name) for own in panel.sums]) for name in ("right", "given", "gold")))
@@ -172,11 +172,14 @@ def _joined(panel: Panel) -> Sums:
 def _replicates(panel: Panel, n_resamples: int, seed: int) -> Array:
     """Returns scores of all runs on drawn units, float64 (n_runs, n_resamples)."""
     runs = _joined(panel)
-    scores = [
-        panel.metric.value(runs.map(lambda part, w=weights: np.einsum("ru,...uk->...rk", w, part, optimize=True)))
-        for weights in _drawn_units(panel.n_units, n_resamples, seed)
-    ]
+    drawn = _drawn_units(panel.n_units, n_resamples, seed)
+    scores = [panel.metric.value(_weighted(runs, weights)) for weights in drawn]
     return np.concatenate(scores, axis=1)
+
+
+def _weighted(runs: Sums, weights: Array) -> Sums:
+    """Returns sums over units under each row of weights (n, n_units), arrays (n_runs, n, n_labels)."""
+    return runs.map(lambda part: np.einsum("ru,...uk->...rk", weights, part, optimize=True))
 
 
 def _blocks(seed: int, n_resamples: int, *stream: int) -> Iterator[tuple[np.random.Generator, int]]:
@@ -187,7 +190,7 @@ def _blocks(seed: int, n_resamples: int, *stream: int) -> Iterator[tuple[np.rand
 
 
 def _signs(n_units: int, n_resamples: int, seed: int, stream: int) -> Iterator[Array]:
-    """Yields patterns of signs, float64 (n_units, n): drawn bit by bit, or all that differ in more than a common sign."""
+    """Yields patterns of signs, float64 (n_units, n): drawn bit by bit, or all but for a common sign."""
     if n_units <= ALL_PATTERNS_UP_TO:
         patterns = np.arange(2 ** (n_units - 1))
         yield np.where((patterns >> np.arange(n_units)[:, None]) & 1, -1.0, 1.0)

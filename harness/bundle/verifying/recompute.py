@@ -6,46 +6,19 @@ Names, titles and the words of notes are taken over as they are; every number is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import NormalDist, median
-from typing import Any
+from statistics import NormalDist
 
 import numpy as np
 
 from .digits import settle
+from .evidence import Document, Evidence
+from .headers import POWER, make_header
 from .pair_tests import TESTS, Outcome
-from .panel import FEWEST_SEEDS, Panel
+from .panel import Panel
 from .ranks import correct, letters, open_ranks
 from .scores import Array, Sums, find_metric, label_f1
 
-Document = dict[str, Any]
-"""A JSON object."""
-
 NOTHING = Outcome(np.array([]))
-POWER = 0.8
-
-SHORT = {
-    "weighted_f1": "wF1",
-    "macro_f1": "mF1",
-    "accuracy": "acc",
-    "micro_f1": "miF1",
-    "micro_f1_no_neutral": "miF1-nn",
-}
-"""Metrics in signatures."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the numbers of a bundle are computed from."""
-
-    document: Document
-    """`leaderboard.json`."""
-    runs: Mapping[str, Document]
-    """The manifest of each run by its path."""
-    arrays: Mapping[str, Mapping[str, Array]]
-    """By dataset: `unit` (n_dialogues,), and the counts of each run by its path (n_dialogues, n_labels, n_labels + 1)."""
-    n_resamples: int
-    """Replicates asked for."""
 
 
 def recompute(evidence: Evidence) -> Document:
@@ -68,6 +41,7 @@ def _block(header: Document, evidence: Evidence) -> tuple[Document, list[Documen
     data = manifests[0]["data"]
     arrays = evidence.arrays[dataset]
     raw = [np.array([arrays[run] for run in entry["runs"]]) for entry in entries]
+    _check_gold([run for entry in entries for run in entry["runs"]], arrays)
     panel = Panel(
         counts=_with_gold([_by_unit(own, arrays["unit"]) for own in raw]),
         metric=find_metric(header["metric"], data["labels"], data["neutral"]),
@@ -83,9 +57,18 @@ def _block(header: Document, evidence: Evidence) -> tuple[Document, list[Documen
     pairs = _pairs(panel, entries, dataset, outcome.p, adjusted, alpha)
     made = _entries(panel, entries, pairs, critical, alpha)
     for entry, own, manifest in zip(made, raw, manifests, strict=True):
-        entry |= _by_run(entry, own, data, document["metrics"], arrays)
-        entry |= {name: manifest["predictor"]["card"][name] for name in ("context", "modalities")}
-    return _header(header, evidence, panel, raw, pairs, outcome, critical), made, pairs, outcome
+        entry.update(_by_run(entry, own, data, document["metrics"], arrays))
+        entry.update({name: manifest["predictor"]["card"][name] for name in ("context", "modalities")})
+    return make_header(header, evidence, panel, raw, pairs, outcome, critical), made, pairs, outcome
+
+
+def _check_gold(runs: Sequence[str], arrays: Mapping[str, Array]) -> None:
+    """Raises ValueError unless all runs were counted on the same gold, dialogue by dialogue."""
+    for run in runs[1:]:
+        differs = (arrays[run].sum(axis=-1) != arrays[runs[0]].sum(axis=-1)).any(axis=-1)
+        if differs.any():
+            dialogue = arrays["dialogues"][int(differs.argmax())]
+            raise ValueError(f"{runs[0]} and {run} were counted on different gold labels in dialogue {dialogue}")
 
 
 def _by_unit(counts: Array, unit: Array) -> Array:
@@ -205,86 +188,6 @@ def _probability_score(name: str, runs: Sequence[str], arrays: Mapping[str, Arra
         total = {"ece": np.abs(right - confidence).sum(), "brier": squared_error, "nll": log_loss}[name]
         scores.append(total / n if n else np.nan)
     return np.array(scores)
-
-
-def _header(
-    header: Document,
-    evidence: Evidence,
-    panel: Panel,
-    raw: Sequence[Array],
-    pairs: Sequence[Document],
-    outcome: Outcome,
-    critical: float | None,
-) -> Document:
-    document = evidence.document
-    entries = [entry for entry in document["entries"] if entry["dataset"] == header["dataset"]]
-    data = evidence.runs[entries[0]["runs"][0]]["data"]
-    new = dict(header)
-    new |= {key: data[key] for key in ("dataset", "split", "fingerprint", "labels")}
-    new |= {"n_utterances": int(raw[0][0].sum()), "n_dialogues": int((raw[0][0].sum(axis=(1, 2)) > 0).sum())}
-    new |= {"n_clusters": panel.n_units, "effective_clusters": panel.effective_units, "n_pairs": len(pairs)}
-    new |= dict.fromkeys(("critical_value", "median_pair_se", "detectable", "detectable_adjusted"))
-    if critical is not None:
-        middle, z = median(pair["se"] for pair in pairs), NormalDist().inv_cdf(POWER)
-        single = NormalDist().inv_cdf(1 - document["alpha"] / 2)
-        new |= {"critical_value": critical, "median_pair_se": middle}
-        new |= {"detectable": (single + z) * middle, "detectable_adjusted": (critical + z) * middle}
-    computed = _warnings(panel, header["unit"], [entry["title"] or entry["predictor"] for entry in entries])
-    computed += _borderline(outcome, pairs, document["alpha"])
-    written = header["warnings"][: max(0, len(header["warnings"]) - len(computed))]
-    new["warnings"] = [*written, *computed]
-    new["signature"] = _signature(new, evidence, entries, panel)
-    return new
-
-
-def _warnings(panel: Panel, unit: str, names: Sequence[str]) -> list[str]:
-    found = []
-    share, effective = float(panel.sizes.max() / panel.sizes.sum()), panel.effective_units
-    if panel.n_units < 30:
-        found.append(f"only {panel.n_units} {unit}s: intervals and tests are approximate below 30")
-    if share > 0.1:
-        found.append(f"{unit} {int(panel.sizes.argmax())} holds {share:.0%} of the utterances (more than 10%)")
-    if effective < 20:
-        found.append(f"unequal {unit}s are worth only {effective:.1f} equal ones (fewer than 20)")
-    untested = sorted((names[i], len(own)) for i, own in enumerate(panel.seed_scores) if i not in panel.tested)
-    return found + [
-        f"{name} has {n} of the {FEWEST_SEEDS} seeds that scope procedure needs: its score is shown without interval "
-        "or test; run more seeds, or declare it deterministic"
-        for name, n in untested
-    ]
-
-
-def _borderline(outcome: Outcome, pairs: Sequence[Document], alpha: float) -> list[str]:
-    if outcome.exact or not outcome.n_resamples:
-        return []
-    error = 1.96 * (alpha * (1 - alpha) / outcome.n_resamples) ** 0.5
-    n = sum(abs(pair["p_adjusted"] - alpha) < error for pair in pairs)
-    return [f"{n} adjusted p within Monte-Carlo error of alpha={alpha!r}: use n_resamples=100000 or more"] if n else []
-
-
-def _signature(header: Document, evidence: Evidence, entries: Sequence[Document], panel: Panel) -> str:
-    document, made = evidence.document, [evidence.runs[entry["runs"][0]]["predictor"] for entry in entries]
-    answers = sorted({str(own["facts"]["answers"]) for own in made if "answers" in own["facts"]})
-    seeds = sorted({len(e["runs"]) for e, own in zip(entries, made, strict=True) if not own["card"]["deterministic"]})
-    seeds = seeds or [1]
-    parts = (
-        SHORT.get(header["metric"], header["metric"]),
-        f"data:{header['dataset']}@{header['fingerprint'][:8]}",
-        f"split:{header['split']}",
-        f"n:{header['n_utterances']}/{header['n_dialogues']}",
-        f"labels:{len(header['labels'])}",
-        f"ctx:{','.join(sorted({own['card']['context'] for own in made}))}",
-        *([f"answers:{','.join(answers)}"] if answers else []),
-        "unparsed:wrong",
-        f"scope:{document['scope']}",
-        f"unit:{header['unit']}",
-        "ci:t",
-        f"test:{document['test']}",
-        f"adj:{document['correction']}",
-        f"seeds:{seeds[0] if len(seeds) == 1 else f'{seeds[0]}-{seeds[-1]}'}",
-        f"v:{document['version']}",
-    )
-    return "|".join(parts)
 
 
 def _printed(score: float) -> float:

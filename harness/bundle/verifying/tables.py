@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from . import digits
 from .difference import Difference
+from .evidence import Document
 from .tex import Cell, Grid, plain, read_tables
-from .words import Document, entries_of, metric_title, name_of, table_sentences
+from .words import entries_of, metric_title, name_of, table_sentences
 
 NUMBER = re.compile(r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?")
 
@@ -28,14 +29,16 @@ def _check_grid(file: str, grid: Grid, document: Document) -> Iterator[Differenc
         return
     first = heads[0].text
     columns = [(dataset, cell.text, cell) for cell in heads[1:] if (dataset := _dataset_of(cell, grid, document))]
-    names = {name_of(entry) for dataset in {d for d, *_ in columns} for entry in entries_of(document, dataset)}
-    shown = [row[0].text for row in grid.rows]
-    yield from _compare_names(file, first, sorted(names), shown)
+    datasets = dict.fromkeys(dataset for dataset, *_ in columns)
+    names = dict.fromkeys(name_of(entry) for dataset in datasets for entry in entries_of(document, dataset))
+    yield from _compare_names(file, first, list(names), [row[0].text for row in grid.rows])
     for row in grid.rows:
         for dataset, head, place in columns:
             entry = next((e for e in entries_of(document, dataset) if name_of(e) == row[0].text), None)
             cells = [cell for cell in row if place.column <= cell.column < place.column + place.span]
-            where = f"row {row[0].text!r}, column {head!r}" + ("" if len(document["headers"]) == 1 else f" of {dataset}")
+            where = f"row {row[0].text!r}, column {head!r}" + (
+                "" if len(document["headers"]) == 1 else f" of {dataset}"
+            )
             yield from _check_cells(file, where, cells, head, dataset, entry, document)
 
 
@@ -120,11 +123,13 @@ def _check_pairs(file: str, grid: Grid, document: Document) -> Iterator[Differen
 
 
 def _compare_names(file: str, column: str, expected: Sequence[str], found: Sequence[str]) -> Iterator[Difference]:
-    lines = set(map(_one_line, expected))
-    for name in [*lines.symmetric_difference(found), *{name for name in found if found.count(name) > 1}]:
-        missing = name in lines and name not in found
-        say = ("one row", "none") if missing else ("no row, or only one", "this row")
-        yield Difference(file, f"column {column!r}, name {name!r}", *say)
+    wanted = list(map(_one_line, expected))
+    for name in sorted({*wanted, *found}):
+        if wanted.count(name) != found.count(name):
+            rows = (f"{names.count(name)} rows" for names in (wanted, found))
+            yield Difference(file, f"column {column!r}, name {name!r}", *rows)
+    if sorted(wanted) == sorted(found) and wanted != list(found):
+        yield Difference(file, f"column {column!r}, order of rows", repr(wanted), repr(list(found)))
 
 
 def _check_prose(file: str, tex: str, document: Document) -> Iterator[Difference]:
@@ -174,4 +179,3 @@ def _one_line(text: str) -> str:
 
 def _for_label(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._:-]+", "-", name)
-

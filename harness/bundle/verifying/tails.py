@@ -58,7 +58,7 @@ def t_quantile(alpha: float, df: float) -> float:
 def sign_test(b: int, c: int) -> float:
     """Returns min(1, 2 P(Bin(b + c, 1/2) <= min(b, c))), exactly."""
     ways = sum(math.comb(b + c, k) for k in range(min(b, c) + 1))
-    return min(1.0, 2 * ways / 2 ** (b + c))
+    return min(1.0, float(2 * ways / 2 ** (b + c)))
 
 
 def _away_from_0(x: float) -> float:

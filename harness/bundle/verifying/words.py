@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from .digits import level, percent, span
-
-Document = dict[str, Any]
+from .evidence import Document
 
 TITLES = {"weighted_f1": "wF1", "macro_f1": "macro-F1", "accuracy": "accuracy", "micro_f1": "micro-F1"}
 
@@ -121,8 +119,8 @@ def _on_dataset(document: Document, header: Document) -> list[str]:
     n_top = sum(entry["top"] for entry in entries)
     return [
         *sentences,
-        f"After correction {n_different} of {len(pairs)} pairs differ; {n_top} of {len(entries)} systems cannot be told "
-        "from the best.",
+        f"After correction {n_different} of {len(pairs)} pairs differ; {n_top} of {len(entries)} systems cannot be "
+        "told from the best.",
         f"At the median pair, whose difference has a standard error of {percent(header['median_pair_se'])} points, a "
         f"single test finds a true difference of {percent(header['detectable'])} points with 80% power; after the "
         f"correction it takes {percent(header['detectable_adjusted'])} points.",
