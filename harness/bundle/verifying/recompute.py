@@ -5,6 +5,7 @@ Names, titles and the words of notes are taken over as they are; every number is
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
@@ -36,8 +37,10 @@ def recompute(evidence: Evidence) -> Document:
 
 def _block(header: Document, evidence: Evidence) -> tuple[Document, list[Document], list[Document], Outcome]:
     document, dataset = evidence.document, header["dataset"]
-    entries = [entry for entry in document["entries"] if entry["dataset"] == dataset]
+    entries = [dict(entry) for entry in document["entries"] if entry["dataset"] == dataset]
     manifests = [evidence.runs[entry["runs"][0]] for entry in entries]
+    for entry, manifest in zip(entries, manifests, strict=True):
+        entry["predictor"] = _label(manifest["predictor"])
     data = manifests[0]["data"]
     arrays = evidence.arrays[dataset]
     raw = [np.array([arrays[run] for run in entry["runs"]]) for entry in entries]
@@ -60,6 +63,13 @@ def _block(header: Document, evidence: Evidence) -> tuple[Document, list[Documen
         entry.update(_by_run(entry, own, data, document["metrics"], arrays))
         entry.update({name: manifest["predictor"]["card"][name] for name in ("context", "modalities")})
     return make_header(header, evidence, panel, raw, pairs, outcome, critical), made, pairs, outcome
+
+
+def _label(made: Document) -> str:
+    """Returns the name of a predictor with the parameters that are not its defaults."""
+    changed = sorted(made["params_changed"].items())
+    shown = (f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in changed)
+    return f"{made['name']}[{','.join(shown)}]" if changed else str(made["name"])
 
 
 def _check_gold(runs: Sequence[str], arrays: Mapping[str, Array]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import cycle
 
 from . import digits
 from .difference import Difference
 from .evidence import Document
-from .tex import Cell, Grid, plain, read_tables
+from .tex import LAYOUT, Cell, Grid, plain, read_tables
 from .words import entries_of, metric_title, name_of, table_sentences
 
 NUMBER = re.compile(r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?")
@@ -133,18 +134,29 @@ def _compare_names(file: str, column: str, expected: Sequence[str], found: Seque
 
 
 def _check_prose(file: str, tex: str, document: Document) -> Iterator[Difference]:
-    """Checks captions and notes: known sentences with their numbers, then that no digit is left over."""
-    text = plain(re.sub(r"(?<!\\)%", " ", tex))  # comments are read too
+    """Checks captions, notes and comments: known sentences with their numbers, then that no digit is left over."""
+    text = _prose(tex)
     for quoted in sorted(_quoted(document), key=len, reverse=True):
         text = text.replace(_one_line(quoted), " … ")
-    for sentence in sorted(table_sentences(document), key=len, reverse=True):
-        for found in re.finditer(_shape(sentence), text):
-            if found[0] != sentence:
-                yield Difference(file, "caption", repr(sentence), repr(found[0]))
-        text = re.sub(_shape(sentence), " … ", text)
+    of_shape: dict[str, list[str]] = {}
+    for sentence in table_sentences(document):
+        of_shape.setdefault(_shape(sentence), []).append(sentence)
+    for shape, sentences in sorted(of_shape.items(), key=lambda item: -len(item[0])):  # whole sentences before parts
+        found = [match[0] for match in re.finditer(shape, text)]
+        for wanted, sentence in zip(cycle(sentences), found, strict=False):  # in the order of the datasets
+            if sentence != wanted:
+                yield Difference(file, "caption", repr(wanted), repr(sentence))
+        text = re.sub(shape, " … ", text)
     for left in NUMBER.finditer(text):
         around = text[max(0, left.start() - 30) : left.end() + 30]
         yield Difference(file, f"text {around!r}", "a number that follows from the bundle", repr(left[0]))
+
+
+def _prose(tex: str) -> str:
+    """Returns what LaTeX prints outside tables, with its comments, in which names stand as they are."""
+    lines = [re.split(r"(?<!\\)%", line, maxsplit=1) for line in tex.splitlines()]
+    comments = [LAYOUT.sub(" ", comment) for _, *own in lines for comment in own]
+    return _one_line(" ".join([*comments, plain("\n".join(line for line, *_ in lines))]))
 
 
 def _quoted(document: Document) -> set[str]:

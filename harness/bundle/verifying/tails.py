@@ -10,16 +10,16 @@ STEPS = 10_000
 """Terms of the continued fraction at most; some hundreds are needed at thousands of degrees of freedom."""
 
 
-def beta_tail(x: float, a: float, b: float) -> float:
-    """Returns the regularised incomplete beta function I_x(a, b).
+def beta_tail(x: float, rest: float, a: float, b: float) -> float:
+    """Returns the regularised incomplete beta function I_x(a, b); `rest` is 1 - x, which the caller has exactly.
 
     Source: Abramowitz & Stegun 1964, 26.5.8 (continued fraction, evaluated by Lentz's method) and 26.5.2 (symmetry).
     """
-    if x <= 0 or x >= 1:
-        return float(x >= 1)
+    if x <= 0 or rest <= 0:
+        return float(rest <= 0)
     if x > (a + 1) / (a + b + 2):
-        return 1 - beta_tail(1 - x, b, a)
-    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
+        return 1 - beta_tail(rest, x, b, a)
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(rest)) / a
     c, d = 1.0, 1 / _away_from_0(1 - (a + b) * x / (a + 1))
     value = d
     for m in range(1, STEPS):
@@ -36,7 +36,7 @@ def beta_tail(x: float, a: float, b: float) -> float:
 
 def t_two_sided(t: float, df: float) -> float:
     """Returns P(|T| >= |t|) for T with a t distribution. Source: Abramowitz & Stegun 1964, 26.7.1."""
-    return beta_tail(df / (df + t * t), df / 2, 0.5)
+    return beta_tail(df / (df + t * t), t * t / (df + t * t), df / 2, 0.5)
 
 
 def t_quantile(alpha: float, df: float) -> float:
