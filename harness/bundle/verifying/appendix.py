@@ -81,8 +81,9 @@ def _system(document: Document, entry: Document, runs: Sequence[Document]) -> li
     card, facts = made["card"], made["facts"]
     learns = ", ".join(card["trained_on"]) or "nothing"
     fit, predict = (fmean(float(run["times"][name]) for run in runs) for name in ("fit_seconds", "predict_seconds"))
+    context = "no" if entry["context"] == "none" else entry["context"]
     lines = [
-        f"{made['name']} ({card['family']}); sees {entry['context']} context, {', '.join(entry['modalities'])}; learns "
+        f"{made['name']} ({card['family']}); sees {context} context, {', '.join(entry['modalities'])}; learns "
         f"from {learns}.",
         f"Parameters: {_pairs(made['params']) or 'none'}.",
     ]

@@ -86,7 +86,7 @@ def _signature(header: Document, evidence: Evidence, entries: Sequence[Document]
     seeds = sorted({len(e["runs"]) for e, own in zip(entries, made, strict=True) if not own["card"]["deterministic"]})
     seeds = seeds or [1]
     parts = (
-        SHORT.get(header["metric"], header["metric"]),
+        str(SHORT.get(header["metric"], header["metric"])),
         f"data:{header['dataset']}@{header['fingerprint'][:8]}",
         f"split:{header['split']}",
         f"n:{header['n_utterances']}/{header['n_dialogues']}",

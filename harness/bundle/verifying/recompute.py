@@ -155,10 +155,11 @@ def _entries(
             new |= {"rank_low": ranks[i][0], "rank_high": ranks[i][1], "top": ranks[i][0] == 1, "letters": marks[i]}
         if tested:
             new["to_top"] = float(panel.scores[i] - panel.scores[tested[0]])
-        pair = of_pair.get((tested[0], i)) if tested else None
-        if pair is not None and critical is not None:
-            new |= {"to_top_low": -pair["high"], "to_top_high": -pair["low"], "to_top_p_adjusted": pair["p_adjusted"]}
-            new["to_top_detectable"] = (critical + NormalDist().inv_cdf(POWER)) * pair["se"]
+        to_leader = of_pair.get((tested[0], i)) if tested else None
+        if to_leader is not None and critical is not None:
+            new |= {"to_top_low": -to_leader["high"], "to_top_high": -to_leader["low"]}
+            new["to_top_p_adjusted"] = to_leader["p_adjusted"]
+            new["to_top_detectable"] = (critical + NormalDist().inv_cdf(POWER)) * to_leader["se"]
         made.append(new)
     return made
 

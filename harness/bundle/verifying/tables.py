@@ -45,7 +45,7 @@ def _check_grid(file: str, grid: Grid, document: Document) -> Iterator[Differenc
 
 def _dataset_of(head: Cell, grid: Grid, document: Document) -> str:
     """Returns the dataset that a column is about: that of the group above it, of the label, or the only one."""
-    names = [header["dataset"] for header in document["headers"]]
+    names: list[str] = [header["dataset"] for header in document["headers"]]
     groups = grid.heads[0] if len(grid.heads) > 1 else []
     over = [cell.text for cell in groups if cell.column <= head.column < cell.column + cell.span and cell.text in names]
     labelled = [name for name in names if f"-{_for_label(name)}-" in f"-{grid.label}-"]
