@@ -52,7 +52,7 @@ def check(board: Board, results_dir: ResultsDir = None, as_json: Json = False) -
     from harness.leaderboard.build import board_progress, build_leaderboard
 
     layout = find_layout(results_dir)
-    spec, store = _open(board, layout)
+    spec, store = open_board(board, layout)
     progress = board_progress(board, spec, store)
     if progress.planned:
         if as_json:
@@ -116,11 +116,11 @@ def build_board(board: str, layout: Layout) -> tuple[Leaderboard, list[str]]:
     """Returns a board, and the runs it asks for that are missing."""
     from harness.leaderboard.build import build_leaderboard, missing_runs
 
-    spec, store = _open(board, layout)
+    spec, store = open_board(board, layout)
     return build_leaderboard(board, spec, store), missing_runs(spec, store)
 
 
-def _open(board: str, layout: Layout) -> tuple[BoardSpec, RunStore]:
+def open_board(board: str, layout: Layout) -> tuple[BoardSpec, RunStore]:
     """Returns a board's specification, and the stored runs."""
     from harness.leaderboard.spec import load_spec
     from harness.store import RunStore

@@ -9,6 +9,7 @@ import typer
 
 import harness
 from harness.cli import (
+    bundle,
     cache,
     check,
     compare,
@@ -47,6 +48,8 @@ app.command()(compare.compare)
 app.command()(slices.slices)
 app.command()(leaderboard.export)
 app.command()(report.report)
+app.command()(bundle.bundle)
+app.command()(bundle.verify)
 app.command()(export_tasks.export_tasks)
 app.command()(power.power)
 app.command()(explain.explain)

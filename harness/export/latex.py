@@ -183,12 +183,12 @@ def _any_long(names: Sequence[str]) -> bool:
 
 
 @cache
-def latex_template(name: str) -> jinja2.Template:
-    r"""Returns a template of this package; it writes \VAR{...} and \BLOCK{...}, and escapes nothing by itself."""
+def latex_template(name: str, package: str = "harness.export") -> jinja2.Template:
+    r"""Returns a template of a package; it writes \VAR{...} and \BLOCK{...}, and escapes nothing by itself."""
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("harness.export"),
+        loader=jinja2.PackageLoader(package),
         block_start_string=r"\BLOCK{",
         block_end_string="}",
         variable_start_string=r"\VAR{",

@@ -44,6 +44,11 @@ class StoredRun:
         """Returns the counts by dialogue; raises as `predictions` does."""
         return decode_dialogues(self._read(DIALOGUES), self.manifest.data.labels)
 
+    def check_seal(self) -> None:
+        """Raises StoreError if a file of the run is missing, or is not the one that was sealed."""
+        for name in self.manifest.files:
+            self._read(name)
+
     def _read(self, name: str) -> bytes:
         path = self.path / name
         try:

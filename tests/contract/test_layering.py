@@ -27,6 +27,7 @@ ROOMS = [
     {"slices"},
     {"export"},
     {"report"},
+    {"bundle"},
     {"cli"},
 ]
 """From the ground up; a room may import those below it. Rooms on one floor do not know each other."""
@@ -103,6 +104,17 @@ def test_significance_needs_numpy_and_scipy_special_only() -> None:
             if module == "scipy":
                 pytest.fail(f"{path}:{line}: import scipy.special, not scipy")
             assert name in sys.stdlib_module_names or module.startswith(allowed), f"{path}:{line}: imports {module}"
+
+
+def test_what_is_copied_into_bundles_needs_numpy_and_the_standard_library_only() -> None:
+    for path in modules("harness/bundle/verifying"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                assert node.level == 1, f"{path}:{node.lineno}: leaves its folder"
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+                for name in (name.split(".")[0] for name in names):
+                    assert name in sys.stdlib_module_names or name == "numpy", f"{path}:{node.lineno}: imports {name}"
 
 
 @pytest.mark.parametrize(
