@@ -39,7 +39,7 @@ def ablation_grids(board: Leaderboard, full: str | None) -> tuple[Grid, ...]:
             ),
             caption=(
                 *_about(board, ablation),
-                *(describe_averages(board) if several else ()),
+                *(describe_averages(board, ablation.correction) if several else ()),
                 *data_lines(tables),
             ),
             signature=board.signature,

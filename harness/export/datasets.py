@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from harness.errors import ConfigError
 from harness.export import numbers
 from harness.export.grid import COVERED, LETTERS, MARKS, Cell, Grid, Head, lines_on_tests, notes_of, score_cell
 from harness.export.rows import CORRECTIONS, describe_scores, make_tables, other_titles
@@ -13,16 +12,7 @@ AVERAGE = "Average"
 
 
 def datasets_grids(board: Leaderboard) -> tuple[Grid, ...]:
-    """Returns one table: a group of columns a dataset, the average last, and one row a predictor.
-
-    Raises:
-        ConfigError: the board has one dataset only.
-    """
-    if len(board.datasets) < 2:
-        raise ConfigError(
-            f"board {board.board!r} has one dataset, which has nothing to stand beside; name more boards: erc-harness "
-            "export BOARD BOARD --table datasets"
-        )
+    """Returns one table: a group of columns a dataset, the average last, and one row a predictor."""
     tables = make_tables(board)
     covered = not all(table.full_coverage for table in tables)
     others = other_titles(board)
@@ -64,12 +54,14 @@ def datasets_grids(board: Leaderboard) -> tuple[Grid, ...]:
     )
 
 
-def describe_averages(board: Leaderboard) -> tuple[str, ...]:
-    """Returns what the average is and how it was tested, in sentences; nothing if there is none."""
+def describe_averages(board: Leaderboard, correction: str | None = None) -> tuple[str, ...]:
+    """Returns what the average is and how it was tested, in sentences; the correction is its own if none is given."""
     averages = board.averages
     if averages is None:
         return ("No average: the primary metrics of the datasets differ.",)
-    tested = f", {averages.test_title}, {CORRECTIONS[averages.correction]}" if averages.comparisons else ""
+    tested = (
+        f", {averages.test_title}, {CORRECTIONS[correction or averages.correction]}" if averages.comparisons else ""
+    )
     return (
         f"{AVERAGE}: plain mean over the {len(board.datasets)} datasets, taken as independent{tested}; none for a row "
         "that is missing on one of them.",

@@ -112,6 +112,11 @@ def _ablation(board: Leaderboard, full: str | None = None) -> Records:
 
 
 def _datasets(board: Leaderboard) -> Records:
+    if len(board.datasets) < 2:
+        raise ConfigError(
+            f"board {board.board!r} has one dataset, which has nothing to stand beside; name more boards: erc-harness "
+            "export BOARD BOARD --table datasets"
+        )
     places = [header.dataset for header in board.datasets] + (["average"] if board.averages else [])
     side = {
         place: tuple(

@@ -98,8 +98,8 @@ def test_numbers_are_those_of_the_csv(world: Any, page: Page) -> None:
 
 
 def test_pairs_are_those_of_the_other_exports(world: Any, page: Page) -> None:
-    records = json.loads(export_leaderboard(world.board, "pairs-json"))["pairs"]
-    latex = export_leaderboard(world.board, "pairs-latex").replace("$-$", "-").replace("$<$", "<")
+    records = json.loads(export_leaderboard(world.board, "json", "pairs"))["pairs"]
+    latex = export_leaderboard(world.board, "latex", "pairs").replace("$-$", "-").replace("$<$", "<")
     found = [(panel, pair) for panel in page.data["panels"] for pair in panel["pairs"]]
     for record, (panel, pair) in zip(records, found, strict=True):
         names = [panel["systems"][pair[key]]["name"] for key in ("a", "b")]
