@@ -60,7 +60,7 @@ def make_ablation(board: Leaderboard, full: str | None) -> Ablation:
         ConfigError: no row is named.
         UnknownNameError: no row is called so.
     """
-    names = {entry.name for entry in board.entries}
+    names = dict.fromkeys(entry.name for entry in board.entries)
     if full is None:
         raise ConfigError(f"an ablation needs the row of the full system; add --full ROW (rows: {', '.join(names)})")
     if full not in names:
