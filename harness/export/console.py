@@ -17,6 +17,9 @@ from harness.leaderboard.leaderboard import Leaderboard
 NAME_WIDTH = 16
 """Characters that a predictor's name gets at least; a longer one continues on the next line where space is short."""
 
+GAP = 2
+"""Columns between two cells."""
+
 WORDS = ("Rank", "Predictor", "[low, high]", "Letters", "Ctx")
 """Heads of columns that hold no numbers."""
 
@@ -47,14 +50,17 @@ def grid_to_console(grid: Grid, width: int = 110) -> str:
     words = [text for text, head in zip(heads, grid.heads, strict=True) if head.align in ("name", "left")]
     rows = [[_grid_cell(cell) for cell in line] for line in grid.lines]
     names = [i for i, head in enumerate(grid.heads) if head.align == "name"]
-    lines = _draw(heads, words, rows)
-    excess = max(map(cell_len, lines)) - width
+    widths = [
+        max(cell_len(line) for text in (head, *column) for line in text.split("\n"))
+        for head, *column in zip(heads, *rows, strict=True)
+    ]
+    excess = sum(widths) + GAP * (len(widths) - 1) - width
     if excess > 0:
-        longest = max((cell_len(row[i]) for row in rows for i in names), default=NAME_WIDTH)
-        narrow = max(NAME_WIDTH, longest - excess)
-        lines = _draw(
-            heads, words, [[_fold(t, narrow) if i in names else t for i, t in enumerate(row)] for row in rows]
-        )
+        narrow = [max(NAME_WIDTH, widths[i] - excess) for i in names]
+        for row in rows:
+            for i, own in zip(names, narrow, strict=True):
+                row[i] = _fold(row[i], own)
+    lines = _draw(heads, words, rows)
     notes = [line for dataset, note in grid.notes for line in _wrap(f"! {one_line(dataset)}: {one_line(note)}", width)]
     caption = _wrap(one_line(" ".join(grid.caption)).replace("Bold: ", "*: ").replace("Underlined:", "†:"), width)
     parts = [one_line(grid.title), "", *lines, *notes, f"Signature: {one_line(grid.signature)}", "", *caption]

@@ -21,7 +21,7 @@ from harness.leaderboard.averages import AverageColumn, make_averages
 from harness.leaderboard.leaderboard import Averages, DatasetHeader, Entry, LabelScore, Leaderboard, PairComparison
 from harness.leaderboard.published import open_literature, published_entries, published_slips
 from harness.leaderboard.records import make_entry, make_header, make_label_score, make_pairs, printed, title_of_test
-from harness.leaderboard.spec import BoardSpec, PredictorEntry
+from harness.leaderboard.spec import BoardSpec, PredictorEntry, check_together
 from harness.metrics import Metric
 from harness.metrics.confusion import IntArray
 from harness.predictors.build import readings
@@ -29,9 +29,6 @@ from harness.schema.run import row_label
 from harness.significance import SystemComparison, compare_systems
 from harness.store import RunStore, StoredRun
 from harness.store.layout import VIEWS
-
-TOGETHER = ("split", "seeds", "metric", "scope", "unit", "test", "correction", "alpha", "n_resamples", "seed")
-"""Keys of a specification in which boards that share a table must agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,7 @@ def build_together(specs: Mapping[str, BoardSpec], store: RunStore, *, labels: b
         IncompatibleRunsError: the boards test in different ways, or share a dataset.
         ConfigError, StoreError, UnknownNameError: as `build_leaderboard`.
     """
-    _check_together(specs)
+    check_together(specs)
     spec = next(iter(specs.values()))
     blocks = [_build_block(dataset, own, store, board) for board, own in specs.items() for dataset in own.datasets]
     first = blocks[0]
@@ -203,24 +200,6 @@ def _compare(
         n_resamples=spec.n_resamples,
         seed=spec.seed,
     )
-
-
-def _check_together(specs: Mapping[str, BoardSpec]) -> None:
-    """Refuses boards that do not fit into one table."""
-    (first, ours), *others = specs.items()
-    for board, theirs in others:
-        for key in TOGETHER:
-            if getattr(ours, key) != getattr(theirs, key):
-                raise IncompatibleRunsError(
-                    f"boards {first!r} and {board!r} cannot share a table: {key} is {getattr(ours, key)!r} and "
-                    f"{getattr(theirs, key)!r}; write the same into both board.toml"
-                )
-    datasets = [dataset for spec in specs.values() for dataset in spec.datasets]
-    twice = sorted({dataset for dataset in datasets if datasets.count(dataset) > 1})
-    if twice:
-        raise IncompatibleRunsError(
-            f"dataset {twice[0]!r} is on two of the boards {', '.join(specs)}; give one of them"
-        )
 
 
 def _averages(blocks: Sequence[_Block], spec: BoardSpec) -> Averages | None:
