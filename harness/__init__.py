@@ -7,8 +7,9 @@ split with one seed, sealed under `results/runs`; `RunStore` finds runs. A *metr
 counts summed over dialogues; `score_table`, `compare_runs` (a pair) and `compare_all` (all pairs) need the stored
 counts only, no model and no corpus.
 `build_leaderboard` ranks the runs that a board asks for and says which differences are real; `export_leaderboard`
-prints it for a paper. `build_atlas` scores runs slice by slice of a split; `register_slice` adds a slice.
-`load_literature` holds what papers report, which is shown beside and never ranked.
+prints it for a paper, and `Leaderboard.to_frame` gives any of its tables to pandas. `build_atlas` scores runs slice by
+slice of a split; `register_slice` adds a slice. `load_literature` holds what papers report, which is shown beside and
+never ranked.
 
     from harness import DialogueView, Prediction, Predictor, PredictorCard, register_predictor
 

@@ -11,7 +11,7 @@ import typer
 from harness.cli.options import Json, Quiet, ResultsDir, find_layout
 from harness.cli.output import note, print_json, print_text
 from harness.cli.run import warn_missing
-from harness.errors import StoreError
+from harness.errors import ConfigError, StoreError
 from harness.leaderboard.leaderboard import Leaderboard
 from harness.store.layout import VIEWS, Layout
 
@@ -82,34 +82,58 @@ def check(board: Board, results_dir: ResultsDir = None, as_json: Json = False) -
 
 
 def export(
-    board: Annotated[str, typer.Argument(help="Name of a board or dataset, or path of a leaderboard.json.")],
-    to: Annotated[
+    boards: Annotated[
+        list[str],
+        typer.Argument(help="Names of boards or datasets, several for one table; or path of a leaderboard.json."),
+    ],
+    to: Annotated[str, typer.Option("--to", help="latex, markdown, csv, json or console.")] = "console",
+    table: Annotated[
         str,
         typer.Option(
-            "--to", help="latex, markdown, csv, json, console; all pairs: pairs-csv, pairs-json, pairs-latex."
+            help="main; datasets, side by side with their average; labels, F1 of each; ablation, rows against the one "
+            "named with --full; or pairs."
         ),
-    ] = "console",
+    ] = "main",
+    full: Annotated[
+        str | None, typer.Option(help="With --table ablation: the row that the others are compared with.")
+    ] = None,
+    siunitx: Annotated[bool, typer.Option("--siunitx", help="In LaTeX: align numbers with siunitx.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of stdout.")] = None,
     results_dir: ResultsDir = None,
     as_json: Json = False,
 ) -> None:
-    """Print a board for a paper or a page, from the stored runs as they are now."""
-    from harness.export import export_leaderboard, read_leaderboard
+    """Print a table of a board for a paper or a page, from the stored runs as they are now."""
+    from harness.export import export_leaderboard
     from harness.store.atomic import write_atomic
 
-    path = Path(board)
-    if path.suffix == ".json":
-        if not path.is_file():
-            raise StoreError(f"{board!r} does not exist; give a board's name or the path of a leaderboard.json")
-        leaderboard = read_leaderboard(path.read_bytes().decode("utf-8", errors="replace"))
-    else:
-        leaderboard, _ = build_board(board, find_layout(results_dir))
-    text = export_leaderboard(leaderboard, "json" if as_json else to)
+    leaderboard = _find_board(boards, table, results_dir)
+    text = export_leaderboard(leaderboard, "json" if as_json else to, table, full=full, siunitx=siunitx)
     if output is None:
         print_text(text)
     else:
         write_atomic(output, text.encode())
         note(f"wrote {output}")
+
+
+def _find_board(boards: list[str], table: str, results_dir: Path | None) -> Leaderboard:
+    """Returns a board as stored or built, or several built as one."""
+    from harness.export import read_leaderboard
+    from harness.leaderboard.build import build_leaderboard, build_together
+
+    stored = [name for name in boards if name.endswith(".json")]
+    if stored and len(boards) > 1:
+        raise ConfigError(f"{stored[0]!r} is a board by itself; give the boards of one table by their names")
+    if stored:
+        path = Path(stored[0])
+        if not path.is_file():
+            raise StoreError(f"{stored[0]!r} does not exist; give a board's name or the path of a leaderboard.json")
+        return read_leaderboard(path.read_bytes().decode("utf-8", errors="replace"))
+    layout, labels = find_layout(results_dir), table == "labels"
+    specs = {name: _open(name, layout) for name in boards}
+    store = next(store for _, store in specs.values())
+    if len(specs) == 1:
+        return build_leaderboard(boards[0], specs[boards[0]][0], store, labels=labels)
+    return build_together({name: spec for name, (spec, _) in specs.items()}, store, labels=labels)
 
 
 def build_board(board: str, layout: Layout) -> tuple[Leaderboard, list[str]]:

@@ -9,12 +9,16 @@ from io import StringIO
 from typing import Literal
 
 from harness.export.escape import one_line
+from harness.export.grid import Cell, Grid
 from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, NOTES_HEAD, TITLE, Block, make_block, marked
 from harness.export.rows import LEGEND, Row, Table, describe_scores, describe_tests, make_tables, other_titles
 from harness.leaderboard.leaderboard import Leaderboard
 
 NAME_WIDTH = 16
 """Characters that a predictor's name gets at least; a longer one continues on the next line where space is short."""
+
+GAP = 2
+"""Columns between two cells."""
 
 WORDS = ("Rank", "Predictor", "[low, high]", "Letters", "Ctx")
 """Heads of columns that hold no numbers."""
@@ -36,6 +40,36 @@ def to_console(board: Leaderboard, width: int = 110) -> str:
     if block is not None:
         parts += [*(f"{SHADE} {line}".rstrip() for line in _published(block, width - len(SHADE) - 1)), ""]
     return "\n".join([*parts, *_legend(board, width)]) + "\n"
+
+
+def grid_to_console(grid: Grid, width: int = 110) -> str:
+    """Returns any table as text; lines are as in `to_console`, and a wide table has its names folded."""
+    from rich.cells import cell_len
+
+    heads = ["\n".join(part for part in (one_line(head.group), one_line(head.title)) if part) for head in grid.heads]
+    words = [text for text, head in zip(heads, grid.heads, strict=True) if head.align in ("name", "left")]
+    rows = [[_grid_cell(cell) for cell in line] for line in grid.lines]
+    names = [i for i, head in enumerate(grid.heads) if head.align == "name"]
+    widths = [
+        max(cell_len(line) for text in (head, *column) for line in text.split("\n"))
+        for head, *column in zip(heads, *rows, strict=True)
+    ]
+    excess = sum(widths) + GAP * (len(widths) - 1) - width
+    if excess > 0:
+        narrow = [max(NAME_WIDTH, widths[i] - excess) for i in names]
+        for row in rows:
+            for i, own in zip(names, narrow, strict=True):
+                row[i] = _fold(row[i], own)
+    lines = _draw(heads, words, rows)
+    notes = [line for dataset, note in grid.notes for line in _wrap(f"! {one_line(dataset)}: {one_line(note)}", width)]
+    caption = _wrap(one_line(" ".join(grid.caption)).replace("Bold: ", "*: ").replace("Underlined:", "†:"), width)
+    parts = [one_line(grid.title), "", *lines, *notes, f"Signature: {one_line(grid.signature)}", "", *caption]
+    return "\n".join(parts) + "\n"
+
+
+def _grid_cell(cell: Cell) -> str:
+    shown = f"*{cell.text}" if cell.bold else one_line(cell.text)
+    return " ".join(part for part in (shown, cell.small, one_line(cell.raised), "†" if cell.top else "") if part)
 
 
 def _table(table: Table, board: Leaderboard, width: int) -> list[str]:
@@ -117,7 +151,7 @@ def draw_grid(heads: Sequence[str], words: Sequence[str], rows: Sequence[Sequenc
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for head in heads:
         side: Literal["left", "right"] = "left" if head in words else "right"
-        grid.add_column(Text(one_line(head)), justify=side, no_wrap=True)
+        grid.add_column(Text("\n".join(map(one_line, head.split("\n")))), justify=side, no_wrap=True)
     for row in rows:
         grid.add_row(*map(Text, row))
     console = Console(file=StringIO(), width=10_000, force_terminal=False, force_jupyter=False, color_system=None)

@@ -46,6 +46,7 @@ _LATEX = {
     "±": r"$\pm$",
     "×": r"$\times$",
     "α": r"$\alpha$",
+    "Δ": r"$\Delta$",
 }
 """What pdfLaTeX would misread, and signs outside its Latin fonts for which it has a command."""
 

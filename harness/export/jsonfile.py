@@ -13,7 +13,8 @@ from typing import Any, NoReturn, get_type_hints
 
 from harness.errors import StoreError
 from harness.export.numbers import settle
-from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PairComparison, PublishedEntry
+from harness.leaderboard.frames import Records
+from harness.leaderboard.leaderboard import Average, DatasetHeader, Entry, Leaderboard, PairComparison, PublishedEntry
 
 _BOARD_KEYS = (
     "board", "title", "signature", "metric", "metric_title", "metrics", "datasets", "scope", "test", "test_title",
@@ -26,19 +27,27 @@ def to_json(board: Leaderboard) -> str:
     """Returns the board as one JSON document; the same board gives the same bytes.
 
     Keys: those of `Leaderboard`, with `datasets` as a list of names, the dataset headers under `headers`, and the
-    signature; `published` and `published_slips` only of a board that shows published values. Records have the fields of
-    `Entry`, `PairComparison`, `DatasetHeader` and `PublishedEntry`.
+    signature; `averages` only of a board that has some, `published` and `published_slips` only of one that shows
+    published values. Records have the fields of `Entry`, `PairComparison`, `DatasetHeader`, `Averages` and
+    `PublishedEntry`. F1 by label is a table of its own.
     """
     names = [header.dataset for header in board.datasets]
     document = {key: names if key == "datasets" else getattr(board, key) for key in _BOARD_KEYS}
     document["headers"] = [asdict(header) for header in board.datasets]
     document["entries"] = [_entry(entry) for entry in board.entries]
     document["comparisons"] = [asdict(pair) for pair in board.comparisons]
+    if board.averages:
+        document["averages"] = asdict(board.averages) | {"rows": [_entry(row) for row in board.averages.rows]}
     if board.published:
         document["published"] = [_entry(entry) for entry in board.published]
         document["published_slips"] = board.published_slips
     document["version"] = board.version
     return json.dumps(stored(document), indent=1, allow_nan=False) + "\n"  # ASCII: no control sequence survives
+
+
+def records_to_json(board: str, table: str, records: Records) -> str:
+    """Returns {"board", TABLE: [record, ...]} as one JSON document, a number that does not exist as null."""
+    return json.dumps(stored({"board": board, table: records.rows}), indent=1, allow_nan=False) + "\n"
 
 
 def read_leaderboard(text: str) -> Leaderboard:
@@ -57,6 +66,8 @@ def read_leaderboard(text: str) -> Leaderboard:
         "entries": _with_nan(document.get("entries"), Entry),
         "comparisons": _with_nan(document.get("comparisons"), PairComparison),
     }
+    if isinstance(averages := document.get("averages"), dict):
+        board["averages"] = averages | {"rows": _with_nan(averages.get("rows"), Average)}
     try:
         # Through JSON, where strict means: a list for a tuple, but no string for a number.
         leaderboard = TypeAdapter(Leaderboard).validate_json(json.dumps(board), strict=True)
@@ -70,7 +81,7 @@ def read_leaderboard(text: str) -> Leaderboard:
     return leaderboard
 
 
-def _entry(entry: Entry | PublishedEntry) -> dict[str, Any]:
+def _entry(entry: Entry | Average | PublishedEntry) -> dict[str, Any]:
     record = {field.name: getattr(entry, field.name) for field in fields(entry)}
     return record | {"metrics": dict(sorted(entry.metrics.items()))}
 

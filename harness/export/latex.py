@@ -1,24 +1,23 @@
-"""A leaderboard for a paper: one LaTeX table to paste.
+"""Tables for a paper, in LaTeX to paste: of any grid, and of published values.
 
-The layout is in `templates/table.tex.j2`; this module prepares its cells, every one of them escaped here.
-One dataset gives the columns predictor, score with interval, ranks, letters, difference to the leader with its
-corrected p-value, coverage where some row is below 100 %, and other metrics. Several datasets give
-one group of columns each and one row a predictor: in the order of the first dataset; who is not there follows in the
-order of the next.
+The layout is in `templates/table.tex.j2` and `templates/published.tex.j2`; this module prepares their cells, every one
+of them escaped here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import TYPE_CHECKING
 
+from harness.export import published
 from harness.export.escape import latex_breakable, latex_escape, one_line
-from harness.export.numbers import MISSING, level
-from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, NOTES_HEAD, TITLE, UNVERIFIED, Block, Cell, make_block
-from harness.export.rows import Row, Table, describe_scores, describe_tests, make_tables, other_titles
+from harness.export.grid import Cell, Grid, Head
+from harness.export.numbers import MISSING
+from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, NOTES_HEAD, TITLE, UNVERIFIED, Block, make_block
 from harness.leaderboard.leaderboard import Leaderboard
 
 if TYPE_CHECKING:
@@ -27,26 +26,137 @@ if TYPE_CHECKING:
 LONG_NAME = 34
 """Characters of a predictor's name above which the first column breaks lines."""
 
+NUMBER = re.compile(r"([<+-]?)(\d+)(?:\.(\d+))?")
+"""What a column of siunitx can hold, besides nothing and a dash."""
 
-def to_latex(board: Leaderboard) -> str:
-    """Returns a `table` environment, after comments that say which packages it needs; another for published values."""
-    tables = make_tables(board)
-    grid = _single(board, tables[0]) if len(tables) == 1 else _grouped(board, tables)
-    block = make_block(board)
-    table = latex_template("table.tex.j2").render(
-        board=board,
-        tables=tables,
-        label=latex_label(board.board),
-        scores=describe_scores(board),
-        tests=describe_tests(board),
-        covered=not all(table.full_coverage for table in tables),
-        **grid,
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """How one column of a grid is typeset."""
+
+    spec: str
+    split: bool
+    """Whether small and raised text have a column of their own, so that digits stay below each other."""
+    siunitx: bool
+
+
+def grid_to_latex(board: Leaderboard, grid: Grid, siunitx: bool = False) -> str:
+    """Returns a `table` environment, after comments that say which packages it needs.
+
+    Args:
+        board: what the grid shows.
+        grid: the table.
+        siunitx: whether columns of numbers are aligned by siunitx, which has no underline: a dagger stands for it.
+    """
+    columns = [_column(grid, i, siunitx) for i in range(len(grid.heads))]
+    names = [line[i].text for line in grid.lines for i, head in enumerate(grid.heads) if head.align == "name"]
+    caption = [_words(line) for line in grid.caption]
+    if siunitx:
+        caption = [line.replace("Underlined:", rf"{DAGGER}:") for line in caption]
+    return latex_template("table.tex.j2").render(
+        grid=grid,
+        version=board.version,
+        siunitx=siunitx,
+        label=latex_label(grid.label),
+        short_title=grid.short_title or grid.title,
+        caption=caption,
+        columns="".join(_spec(head, column, names) for head, column in zip(grid.heads, columns, strict=True)),
+        groups=list(_groups(grid.heads, columns)),
+        head=[_head(head, column) for head, column in zip(grid.heads, columns, strict=True)],
+        lines=[
+            [
+                part
+                for cell, head, column in zip(line, grid.heads, columns, strict=True)
+                for part in _cell(cell, head, column, names, grid.stacked)
+            ]
+            for line in grid.lines
+        ],
+        stretch=r" \addlinespace[2pt]" if grid.stacked else "",
     )
-    return table if block is None else f"{table}\n{_published(board, block)}"
+
+
+DAGGER = r"\textsuperscript{\textdagger}"
+
+
+def _column(grid: Grid, index: int, siunitx: bool) -> _Column:
+    cells = [line[index] for line in grid.lines]
+    if grid.heads[index].align != "right" or grid.stacked:
+        return _Column({"left": "l", "centre": "c", "right": "r"}.get(grid.heads[index].align, ""), False, False)
+    texts = [cell.text for cell in cells if cell.text not in ("", MISSING)]
+    numbers = [found for text in texts if (found := NUMBER.fullmatch(text))]
+    aligned = siunitx and len(numbers) == len(texts) > 0
+    split = any(cell.small or cell.raised or (aligned and cell.top) for cell in cells)
+    gap = "@{ }" if any(cell.small.startswith("[") for cell in cells) else "@{}"
+    behind = f"{gap}l" if split else ""
+    if not aligned:
+        return _Column(f"r{behind}", split, False)
+    signs = {found[1] for found in numbers} - {""}
+    sign = "<" if "<" in signs else "+" if signs else ""
+    whole, fraction = (max(len(found[place] or "") for found in numbers) for place in (2, 3))
+    return _Column(f"S[table-format={sign}{whole}.{fraction}]{behind}", split, True)
+
+
+def _spec(head: Head, column: _Column, names: Sequence[str]) -> str:
+    return latex_name_column(names) if head.align == "name" else column.spec
+
+
+def _groups(heads: Sequence[Head], columns: Sequence[_Column]) -> Iterator[dict[str, object]]:
+    """Yields each group of columns with its first and last place in LaTeX; nothing if there is one group only."""
+    if not any(head.group for head in heads):
+        return
+    place = 1
+    for group, own in groupby(zip(heads, columns, strict=True), key=lambda pair: pair[0].group):
+        width = sum(1 + column.split for _, column in own)
+        if group:
+            yield {"title": latex_escape(group), "first": place, "last": place + width - 1}
+        place += width
+
+
+def _head(head: Head, column: _Column) -> str:
+    title = _words(head.title)
+    if column.split:
+        return rf"\multicolumn{{2}}{{c}}{{{title}}}"
+    return f"{{{title}}}" if column.siunitx else title
+
+
+def _cell(cell: Cell, head: Head, column: _Column, names: Sequence[str], stacked: bool) -> list[str]:
+    """Returns a cell; its small and raised text as another one where the column is split."""
+    if head.align == "name":
+        return [latex_name(cell.text, names)]
+    if head.align == "left":
+        return [latex_escape(cell.text)]
+    if column.siunitx:
+        shown = cell.text if NUMBER.fullmatch(cell.text) else f"{{{latex_digits(cell.text)}}}"
+        main = rf"\bfseries {shown}" if cell.bold else shown
+    else:
+        shown = latex_digits(cell.text)
+        bold = rf"\textbf{{{shown}}}" if cell.bold else shown
+        main = rf"\underline{{{bold}}}" if cell.top else bold
+    if stacked and cell.small:
+        return [rf"\shortstack{{{main}\\{{\tiny {latex_digits(cell.small)}}}}}"]
+    return [main, _behind(cell, column)] if column.split else [main]
+
+
+def _behind(cell: Cell, column: _Column) -> str:
+    small = rf"{{\footnotesize {cell.small}}}" if cell.small else ""
+    if cell.small.startswith("±"):
+        small = rf"{{\footnotesize\,$\pm$\,{cell.small[1:]}}}"
+    raised = rf"\textsuperscript{{{latex_escape(cell.raised)}}}" if cell.raised else ""
+    return small + raised + (DAGGER if column.siunitx and cell.top else "")
+
+
+def _words(text: str) -> str:
+    """Returns words of ours, with what they may quote, for a caption or a head."""
+    return latex_escape(text).replace("p adj", r"$p_{\mathrm{adj}}$")
+
+
+def published_to_latex(board: Leaderboard) -> str:
+    """Returns the `table` environment of the published values of a board; "" if it shows none."""
+    block = make_block(board)
+    return "" if block is None else _published(board, block)
 
 
 def _published(board: Leaderboard, block: Block) -> str:
-    """Returns the `table` environment of the published values."""
     names = [line.name.text for line in block.lines]
     spans = [2 * [dataset for dataset, _ in block.columns].count(header.dataset) for header in board.datasets]
     lasts = [1 + sum(spans[: i + 1]) for i in range(len(spans))]
@@ -79,82 +189,10 @@ def _published(board: Leaderboard, block: Block) -> str:
     )
 
 
-def _marks(cell: Cell) -> str:
+def _marks(cell: published.Cell) -> str:
     """Returns the marks of a cell: numbers raised, "?" in full size, where it cannot be taken for a 7."""
     raised = ",".join(mark for mark in cell.marks if mark != UNVERIFIED)
     return (UNVERIFIED if UNVERIFIED in cell.marks else "") + (rf"\textsuperscript{{{raised}}}" if raised else "")
-
-
-def _single(board: Leaderboard, table: Table) -> dict[str, Any]:
-    """Returns columns, head and lines of the table of one dataset."""
-    others = [latex_escape(title) for title in other_titles(board)]
-    coverage = [] if table.full_coverage else ["Cover."]
-    score = rf"\multicolumn{{2}}{{c}}{{{latex_escape(f'{table.metric_title} ({level(board.alpha)} interval)')}}}"
-    names = [row.predictor for row in table.rows]
-    lines = [
-        [
-            latex_name(row.predictor, names),
-            _score(row),
-            rf"{{\footnotesize {row.interval}}}" if row.interval else "",
-            latex_digits(row.rank),
-            latex_escape(row.letters),
-            latex_digits(row.to_top),
-            latex_digits(row.p_adjusted),
-            *([latex_digits(row.coverage)] if coverage else []),
-            *(latex_digits(other) for other in row.others),
-        ]
-        for row in table.rows
-    ]
-    return {
-        "columns": f"{latex_name_column(names)}r@{{ }}lclrr{'r' * len([*coverage, *others])}",
-        "groups": [],
-        "head": ["Predictor", score, "Rank", "Letters", r"$\Delta$ top", r"$p_{\mathrm{adj}}$", *coverage, *others],
-        "lines": lines,
-    }
-
-
-def _grouped(board: Leaderboard, tables: tuple[Table, ...]) -> dict[str, Any]:
-    """Returns columns, groups, head and lines of the table of several datasets."""
-    coverage = [] if all(table.full_coverage for table in tables) else ["Cover."]
-    others = [*coverage, *(latex_escape(title) for title in other_titles(board))]
-    width = 2 + len(others)
-    by_dataset = [{row.predictor: row for row in table.rows} for table in tables]
-    predictors = list(dict.fromkeys(name for rows in by_dataset for name in rows))
-    lines = []
-    for name in predictors:
-        cells = (_group_cells(rows, name, width, bool(coverage)) for rows in by_dataset)
-        lines.append([latex_name(name, predictors), *chain.from_iterable(cells)])
-    return {
-        "columns": latex_name_column(predictors) + f"r@{{}}l{'r' * len(others)}" * len(tables),
-        "groups": [
-            {"title": latex_escape(table.header.dataset), "first": 2 + i * width, "last": 1 + (i + 1) * width}
-            for i, table in enumerate(tables)
-        ],
-        "head": ["Predictor", *(head for table in tables for head in (_group_head(table), *others))],
-        "lines": lines,
-    }
-
-
-def _group_head(table: Table) -> str:
-    return rf"\multicolumn{{2}}{{c}}{{{latex_escape(table.metric_title)}}}"
-
-
-def _group_cells(rows: Mapping[str, Row], predictor: str, width: int, with_coverage: bool) -> list[str]:
-    row = rows.get(predictor)
-    if row is None:
-        return ["--", "", *["--"] * (width - 2)]
-    reach = rf"{{\footnotesize\,$\pm$\,{row.half_width}}}" if row.half_width else ""
-    letters = "" if row.letters == MISSING else rf"\textsuperscript{{{latex_escape(row.letters)}}}"
-    others = [row.coverage, *row.others] if with_coverage else row.others
-    return [_score(row), reach + letters, *(latex_digits(other) for other in others)]
-
-
-def _score(row: Row) -> str:
-    """Returns a score: bold if it is the highest, underlined if not separable from it."""
-    text = latex_digits(row.score)
-    if row.best:
-        text = rf"\textbf{{{text}}}"
-    return rf"\underline{{{text}}}" if row.top else text
 
 
 def latex_digits(text: str) -> str:

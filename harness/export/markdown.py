@@ -5,11 +5,14 @@ from __future__ import annotations
 from tabulate import tabulate
 
 from harness.export.escape import escape_markdown, markdown_code
+from harness.export.grid import Cell, Grid
 from harness.export.published import ABOUT, BLOCK_LEGEND, FACTS, NOTES_HEAD, TITLE, Block, make_block, marked
 from harness.export.rows import LEGEND, Row, Table, describe_scores, describe_tests, make_tables, other_titles
 from harness.leaderboard.leaderboard import Leaderboard
 
 BOLD = "**Bold**: highest score, ties included."
+TOP = "†"
+"""Not separable from the best."""
 
 
 def to_markdown(board: Leaderboard) -> str:
@@ -21,6 +24,28 @@ def to_markdown(board: Leaderboard) -> str:
     parts += [] if block is None else [_published(block)]
     caption = f"{escape_markdown(describe_scores(board))}. {escape_markdown(describe_tests(board))}. {BOLD} {LEGEND}"
     return "\n\n".join([*parts, caption]) + "\n"
+
+
+def grid_to_markdown(grid: Grid) -> str:
+    """Returns any table as Markdown: a heading, the table, notes, signature, and what its caption says."""
+    lines = [[_grid_cell(cell) for cell in line] for line in grid.lines]
+    drawn = tabulate(
+        lines,
+        headers=[escape_markdown(" ".join(part for part in (head.group, head.title) if part)) for head in grid.heads],
+        tablefmt="pipe",
+        disable_numparse=True,
+        colalign=["left" if head.align in ("name", "left") else "right" for head in grid.heads] if lines else None,
+    )
+    notes = [f"> **Note:** {escape_markdown(f'{dataset}: {note}')}" for dataset, note in grid.notes]
+    caption = escape_markdown(" ".join(grid.caption)).replace("Underlined:", f"{TOP}:")
+    parts = [f"## {escape_markdown(grid.title)}", drawn, *notes, f"Signature: {markdown_code(grid.signature)}", caption]
+    return "\n\n".join(parts) + "\n"
+
+
+def _grid_cell(cell: Cell) -> str:
+    text = escape_markdown(cell.text)
+    shown = f"**{text}**" if cell.bold and text else text
+    return " ".join(part for part in (shown, cell.small, escape_markdown(cell.raised), TOP if cell.top else "") if part)
 
 
 def _table(table: Table, board: Leaderboard) -> list[str]:
@@ -64,7 +89,7 @@ def _published(block: Block) -> str:
 
 def _cells(row: Row, table: Table) -> list[str]:
     score = f"**{row.score}**" if row.best else row.score
-    marked = " ".join(part for part in (score, row.interval, "†" if row.top else "") if part)
+    marked = " ".join(part for part in (score, row.interval, TOP if row.top else "") if part)
     predictor, letters, context = (escape_markdown(text) for text in (row.predictor, row.letters, row.context))
     coverage = [] if table.full_coverage else [row.coverage]
     return [

@@ -30,6 +30,8 @@ class Cell:
 
     text: str
     marks: tuple[str, ...] = ()
+    value: float | None = None
+    """What the text prints, to sort by; None of a name, and where nothing is printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,8 @@ def _score(entry: PublishedEntry | None, metric: str, marks: _Marks) -> Cell:
     if entry is None or metric not in entry.metrics:
         return Cell(numbers.MISSING)
     unverified = () if entry.verified else (UNVERIFIED,)
-    return Cell(numbers.metric(metric, entry.metrics[metric]), (*unverified, *marks.of(entry.differs)))
+    value = entry.metrics[metric]
+    return Cell(numbers.metric(metric, value), (*unverified, *marks.of(entry.differs)), value)
 
 
 def marked(cell: Cell) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,28 +17,18 @@ from harness.evaluation.scoring import (
     resolve_metric,
 )
 from harness.features.weights import is_content_of
-from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PairComparison
+from harness.leaderboard.averages import AverageColumn, make_averages
+from harness.leaderboard.leaderboard import Averages, DatasetHeader, Entry, LabelScore, Leaderboard, PairComparison
 from harness.leaderboard.published import open_literature, published_entries, published_slips
-from harness.leaderboard.records import make_entry, make_header, make_pairs
-from harness.leaderboard.spec import BoardSpec, PredictorEntry
+from harness.leaderboard.records import make_entry, make_header, make_label_score, make_pairs, printed, title_of_test
+from harness.leaderboard.spec import BoardSpec, PredictorEntry, check_together
 from harness.metrics import Metric
+from harness.metrics.confusion import IntArray
 from harness.predictors.build import readings
 from harness.schema.run import row_label
 from harness.significance import SystemComparison, compare_systems
 from harness.store import RunStore, StoredRun
 from harness.store.layout import VIEWS
-
-TEST_TITLES = {
-    "satterthwaite": "t-test over dialogues and seeds (Satterthwaite)",
-    "sign-flip": "studentised sign-flip test over dialogues",
-    "t": "t-test over dialogues",
-    "swap": "approximate randomisation over dialogues",
-    "bootstrap-t": "bootstrap-t test over dialogues",
-    "shifted-bootstrap": "shifted bootstrap test over dialogues",
-    "crossed-bootstrap": "crossed bootstrap test over dialogues and seeds",
-    "mcnemar": "exact McNemar test",
-}
-"""Names of tests in captions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +52,21 @@ class _Block:
     comparisons: tuple[PairComparison, ...]
     metric: Metric
     result: SystemComparison
+    systems: tuple[System, ...]
+    """In the order of the result."""
+    names: tuple[str, ...]
+    """What tables call them."""
+    clusters: IntArray
 
 
-def build_leaderboard(board: str, spec: BoardSpec, store: RunStore) -> Leaderboard:
+def build_leaderboard(board: str, spec: BoardSpec, store: RunStore, *, labels: bool = False) -> Leaderboard:
     """Returns the leaderboard of a specification; the same files give the same value.
+
+    Args:
+        board: its name.
+        spec: what it shows and how it tests.
+        store: holds the runs.
+        labels: whether F1 of every label is wanted too, which takes a test a label.
 
     Raises:
         ConfigError: there is no run to show, or a setting does not fit.
@@ -73,26 +74,7 @@ def build_leaderboard(board: str, spec: BoardSpec, store: RunStore) -> Leaderboa
         StoreError: a stored file is missing or corrupt.
         UnknownNameError: a metric or a published table is not known.
     """
-    blocks = [_build_block(dataset, spec, store, board) for dataset in spec.datasets]
-    first = blocks[0]
-    leaderboard = Leaderboard(
-        board=board,
-        title=spec.title or board,
-        metric=first.metric.name,
-        metric_title=first.metric.title,
-        metrics=(first.metric.name, *(m for m in spec.metrics if m != first.metric.name)),
-        datasets=tuple(block.header for block in blocks),
-        entries=tuple(entry for block in blocks for entry in block.entries),
-        comparisons=tuple(pair for block in blocks for pair in block.comparisons),
-        scope=first.result.scope,
-        test=first.result.test,
-        test_title=TEST_TITLES.get(first.result.test, first.result.test).replace("dialogues", f"{spec.unit}s"),
-        correction=first.result.correction,
-        alpha=spec.alpha,
-        n_resamples=first.result.n_resamples or None,
-        seed=spec.seed,
-        version=harness.__version__,
-    )
+    leaderboard = build_together({board: spec}, store, labels=labels)
     if spec.literature is None:
         return leaderboard
     literature = open_literature(board, spec.literature, store.layout)
@@ -100,6 +82,45 @@ def build_leaderboard(board: str, spec: BoardSpec, store: RunStore) -> Leaderboa
         leaderboard,
         published=published_entries(leaderboard, spec.literature, literature),
         published_slips=published_slips(spec.literature, literature),
+    )
+
+
+def build_together(specs: Mapping[str, BoardSpec], store: RunStore, *, labels: bool = False) -> Leaderboard:
+    """Returns one leaderboard of the datasets of several boards, without what they show from papers.
+
+    Args:
+        specs: boards by name, in the order of their datasets.
+        store: holds the runs.
+        labels: as in `build_leaderboard`.
+
+    Raises:
+        IncompatibleRunsError: the boards test in different ways, or share a dataset.
+        ConfigError, StoreError, UnknownNameError: as `build_leaderboard`.
+    """
+    check_together(specs)
+    spec = next(iter(specs.values()))
+    blocks = [_build_block(dataset, own, store, board) for board, own in specs.items() for dataset in own.datasets]
+    first = blocks[0]
+    shared = [name for name in spec.metrics if all(name in own.metrics for own in specs.values())]
+    return Leaderboard(
+        board="-".join(specs),
+        title=" and ".join(own.title or board for board, own in specs.items()),
+        metric=first.metric.name,
+        metric_title=first.metric.title,
+        metrics=(first.metric.name, *(m for m in shared if m != first.metric.name)),
+        datasets=tuple(block.header for block in blocks),
+        entries=tuple(entry for block in blocks for entry in block.entries),
+        comparisons=tuple(pair for block in blocks for pair in block.comparisons),
+        scope=first.result.scope,
+        test=first.result.test,
+        test_title=title_of_test(first.result.test, spec.unit),
+        correction=first.result.correction,
+        alpha=spec.alpha,
+        n_resamples=first.result.n_resamples or None,
+        seed=spec.seed,
+        version=harness.__version__,
+        averages=_averages(blocks, spec),
+        label_scores=tuple(score for block in blocks for score in _label_scores(block, spec)) if labels else (),
     )
 
 
@@ -144,7 +165,30 @@ def _build_block(dataset: str, spec: BoardSpec, store: RunStore, board: str) -> 
     _check_names(names, systems)
     metric = resolve_metric(spec.metric or runs[0].manifest.data.metric, runs[0])
     clusters = cluster_index(systems[0].tables[0], spec.unit)
-    result = compare_systems(
+    result = _compare(systems, names, metric, clusters, spec)
+    order = sorted(range(len(systems)), key=lambda i: (-result.score[i], systems[i].label))
+    best = printed(result.score[order[0]])
+    leader = next((i for i in order if result.tested[i]), None)
+    rows = tuple(
+        make_entry(systems[i], titles[i], spec, metric, result, i, leader, printed(result.score[i]) == best, store)
+        for i in order
+    )
+    return _Block(
+        make_header(runs[0], systems, spec, metric, result),
+        rows,
+        make_pairs(dataset, order, systems, result),
+        metric,
+        result,
+        tuple(systems),
+        tuple(names),
+        clusters,
+    )
+
+
+def _compare(
+    systems: Sequence[System], names: Sequence[str], metric: Metric, clusters: IntArray, spec: BoardSpec
+) -> SystemComparison:
+    return compare_systems(
         [system.counts(clusters) for system in systems],
         metric,
         scope=spec.scope,
@@ -156,20 +200,33 @@ def _build_block(dataset: str, spec: BoardSpec, store: RunStore, board: str) -> 
         n_resamples=spec.n_resamples,
         seed=spec.seed,
     )
-    order = sorted(range(len(systems)), key=lambda i: (-result.score[i], systems[i].label))
-    best = _printed(result.score[order[0]])
-    leader = next((i for i in order if result.tested[i]), None)
-    rows = tuple(
-        make_entry(systems[i], titles[i], spec, metric, result, i, leader, _printed(result.score[i]) == best, store)
-        for i in order
-    )
-    return _Block(
-        make_header(runs[0], systems, spec, metric, result),
-        rows,
-        make_pairs(dataset, order, systems, result),
-        metric,
-        result,
-    )
+
+
+def _averages(blocks: Sequence[_Block], spec: BoardSpec) -> Averages | None:
+    """Returns the averages of a board of several datasets that share their metric."""
+    if len(blocks) < 2 or len({block.metric.name for block in blocks}) > 1:
+        return None
+    columns = []
+    for block in blocks:
+        tested = {name for name, own in zip(block.names, block.result.tested, strict=True) if own}
+        systems = dict(zip(block.names, block.systems, strict=True))
+        columns.append(AverageColumn(block.entries, systems, tested, block.clusters, block.metric))
+    return make_averages(columns, spec)
+
+
+def _label_scores(block: _Block, spec: BoardSpec) -> Iterator[LabelScore]:
+    """Yields F1 of each label of each entry of a dataset, in the order of its table."""
+    run = block.systems[0].runs[0]
+    place = {system.label: i for i, system in enumerate(block.systems)}
+    counts = block.systems[0].counts(block.clusters)[0].sum(axis=(0, 2))
+    results = [
+        _compare(block.systems, block.names, resolve_metric(f"f1:{label}", run), block.clusters, spec)
+        for label in block.header.labels
+    ]
+    for entry in block.entries:
+        i = place[entry.predictor]
+        for label, n, result in zip(block.header.labels, counts.tolist(), results, strict=True):
+            yield make_label_score(entry, label, n, result, i)
 
 
 def _chosen_runs(dataset: str, spec: BoardSpec, store: RunStore) -> list[StoredRun]:
@@ -222,8 +279,3 @@ def _check_names(names: Sequence[str], systems: Sequence[System]) -> None:
                 f"two systems are called {name!r}, made with other defaults or other files: {other.runs[0].path} and "
                 f"{system.runs[0].path}; delete the older folder, or give the rows other titles on the board"
             )
-
-
-def _printed(score: float) -> float:
-    """Returns a score at the precision of tables, so that equal digits tie; float noise is settled first."""
-    return round(float(f"{score:.10g}"), 4)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,72 @@ class PairComparison:
     high: float
     p_value: float
     p_adjusted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Average:
+    """The plain mean over all datasets of a board of one row that is on each of them. Scores are fractions."""
+
+    predictor: str
+    """What tables call the row."""
+    score: float
+    """Primary metric: mean over datasets of the means over seeds."""
+    se: float
+    """Standard error; NaN, as the ends of the interval, of a row that is untested on some dataset."""
+    low: float
+    high: float
+    rank_low: int | None
+    """As of an entry, among the rows with an average; None if untested."""
+    rank_high: int | None
+    letters: str
+    top: bool
+    best: bool
+    metrics: Mapping[str, float]
+    """Every metric of the board by name; the primary one included."""
+
+    @property
+    def name(self) -> str:
+        """As of an entry."""
+        return self.predictor
+
+
+@dataclass(frozen=True, slots=True)
+class Averages:
+    """The average over datasets: they are fixed, not a sample, and taken as independent of each other."""
+
+    rows: tuple[Average, ...]
+    """Best first. A row that is missing on a dataset has no average."""
+    comparisons: tuple[PairComparison, ...]
+    """All tested pairs, with rows by what tables call them, and "" as dataset."""
+    test: str
+    """Name of the test."""
+    test_title: str
+    """For captions."""
+    correction: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """F1 of one label of one entry. Scores are fractions."""
+
+    dataset: str
+    predictor: str
+    """Row label, as of the entry."""
+    label: str
+    n_utterances: int
+    """Gold utterances with the label."""
+    f1: float
+    """Mean over seeds."""
+    se: float
+    """Standard error in the board's scope."""
+    low: float
+    """Lower end of the (1 - alpha) interval, of this one score."""
+    high: float
+    letters: str
+    """Entries that share a letter are not separable in the F1 of this label; '' if untested."""
+    top: bool
+    """Whether the tests cannot separate it from the best on this label, corrected over all pairs of the dataset."""
+    best: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +251,10 @@ class Leaderboard:
     seed: int
     version: str
     """Of erc-harness."""
+    averages: Averages | None = None
+    """Over its datasets; None of one dataset, and of datasets with different primary metrics."""
+    label_scores: tuple[LabelScore, ...] = ()
+    """F1 by label, by dataset, entry and label; empty unless it was asked for."""
     published: tuple[PublishedEntry, ...] = ()
     """What the board shows from papers, apart from its entries, in the order of the papers' tables."""
     published_slips: tuple[str, ...] = ()
@@ -190,6 +264,25 @@ class Leaderboard:
     def signature(self) -> str:
         """The signatures of all datasets, joined with ' ; '."""
         return " ; ".join(header.signature for header in self.datasets)
+
+    def to_frame(self, table: str = "main", full: str | None = None) -> pd.DataFrame:
+        """Returns one of the board's tables as a pandas frame; scores are fractions.
+
+        The columns of each table are listed, with what they hold, in `harness.leaderboard.columns`.
+
+        Args:
+            table: "main", one row an entry; "datasets", one a system, datasets side by side with their average;
+                "labels", one an entry and label, of a board that was built with `labels=True`; "ablation", one an entry
+                and one an average, against the full system; "pairs", one a tested pair.
+            full: for "ablation", what tables call the full system.
+
+        Raises:
+            UnknownNameError: there is no such table, or no such row.
+            ConfigError: the board has no averages or label scores to show, or no full system is named.
+        """
+        from harness.leaderboard.frames import make_frame
+
+        return make_frame(self, table, full)
 
     def of_dataset(self, dataset: str) -> tuple[Entry, ...]:
         """Returns the entries of one dataset, best first."""

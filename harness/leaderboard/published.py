@@ -9,23 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
 
 from harness.errors import ConfigError, UnknownNameError
 from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PublishedEntry
+from harness.leaderboard.settings import changed_settings, make_setting
 from harness.leaderboard.spec import BoardSpec, LiteratureSpec, Reproduced
 from harness.literature import (
     Literature,
     Mismatch,
     PublishedValue,
-    Setting,
     find_mismatches,
     find_slips,
     load_literature,
 )
-from harness.literature.files import Selection, Table
+from harness.literature.files import Table
 from harness.literature.mismatches import find_data_mismatches
-from harness.schema.run import Manifest
 from harness.store import RunStore
 from harness.store.layout import Layout
 
@@ -191,8 +189,8 @@ def _reproductions(
             by_table.setdefault(value.table, []).append(value)
     if not by_table:
         return
-    changed = "" if entry.name in wanted else _changed(entry)
-    setting = _setting(entry, header, store.find(str(store.layout.root / entry.runs[0])).manifest, changed)
+    changed = "" if entry.name in wanted else changed_settings(entry)
+    setting = make_setting(entry, header, store.find(str(store.layout.root / entry.runs[0])).manifest, changed)
     for own in by_table.values():
         value = next((value for value in own if value.metric == header.metric), own[0])
         same = value.metric == header.metric
@@ -218,40 +216,6 @@ def _reproductions(
             verified=value.verified,
             problems=value.problems,
         )
-
-
-def _setting(entry: Entry, header: DatasetHeader, manifest: Manifest, changed: str) -> Setting:
-    """Returns how an entry came about; every system that is trained here chooses its epoch on dev."""
-    selection: Selection = "dev" if manifest.predictor.card["trained_on"] else "none"
-    return Setting(
-        dataset=header.dataset,
-        split=header.split,
-        n_labels=len(header.labels),
-        n_utterances=header.n_utterances,
-        metric=header.metric,
-        selection=selection,
-        reads=_reads(manifest.predictor.params),
-        modalities=entry.modalities,
-        n_seeds=entry.n_seeds,
-        changed=changed,
-    )
-
-
-def _changed(entry: Entry) -> str:
-    """Returns the parameters in brackets behind the name of an entry, but for what it reads."""
-    _, _, inner = entry.predictor.partition("[")
-    parts = inner.removesuffix("]").split(",") if inner else []
-    return ",".join(part for part in parts if part.partition("=")[0] not in READ)
-
-
-READ = ("encoder", "audio", "visual", "knowledge", "base", "model")
-"""Parameters that name what a system reads, or is built on."""
-
-
-def _reads(params: Mapping[str, Any]) -> str:
-    """Returns what the parameters of a run say that it reads: encoders, a base model, descriptions of the video."""
-    named = [params[key] for key in READ if params.get(key)]
-    return " + ".join([*(["descriptions of the video"] if params.get("video") else []), *map(str, named)])
 
 
 def _called(system: str, variant: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 import harness
 from harness.evaluation.scoring import System, score_table
-from harness.leaderboard.leaderboard import DatasetHeader, Entry, PairComparison
+from harness.leaderboard.leaderboard import DatasetHeader, Entry, LabelScore, PairComparison
 from harness.leaderboard.spec import BoardSpec
 from harness.metrics import Metric
 from harness.significance import SystemComparison, smallest_detectable
@@ -25,6 +25,19 @@ SHORT = {
     "micro_f1_no_neutral": "miF1-nn",
 }
 """Names of metrics in signatures."""
+
+TEST_TITLES = {
+    "stratified-sign-flip": "studentised sign-flip test over dialogues within each dataset",
+    "satterthwaite": "t-test over dialogues and seeds (Satterthwaite)",
+    "sign-flip": "studentised sign-flip test over dialogues",
+    "t": "t-test over dialogues",
+    "swap": "approximate randomisation over dialogues",
+    "bootstrap-t": "bootstrap-t test over dialogues",
+    "shifted-bootstrap": "shifted bootstrap test over dialogues",
+    "crossed-bootstrap": "crossed bootstrap test over dialogues and seeds",
+    "mcnemar": "exact McNemar test",
+}
+"""Names of tests in captions."""
 
 TO_TOP = ("to_top_low", "to_top_high", "to_top_p_adjusted", "to_top_detectable")
 """Fields of an entry that need a test of its difference to the leader."""
@@ -171,3 +184,30 @@ def _power(result: SystemComparison) -> dict[str, Any]:
     single = smallest_detectable(median, NormalDist().inv_cdf(1 - result.alpha / 2))
     values = (result.critical_value, median, single, smallest_detectable(median, result.critical_value))
     return {"n_pairs": len(standard_errors)} | {name: float(v) for name, v in zip(POWER, values, strict=True)}
+
+
+def make_label_score(entry: Entry, label: str, n_utterances: int, result: SystemComparison, i: int) -> LabelScore:
+    """Returns F1 of one label of an entry, which is at index `i` of the comparison of that label."""
+    return LabelScore(
+        dataset=entry.dataset,
+        predictor=entry.predictor,
+        label=label,
+        n_utterances=n_utterances,
+        f1=float(result.score[i]),
+        se=float(result.se[i]),
+        low=float(result.low[i]),
+        high=float(result.high[i]),
+        letters=result.letters[i],
+        top=result.top[i],
+        best=printed(float(result.score[i])) == printed(float(result.score.max())),
+    )
+
+
+def printed(score: float) -> float:
+    """Returns a score at the precision of tables, so that equal digits tie; float noise is settled first."""
+    return round(float(f"{score:.10g}"), 4)
+
+
+def title_of_test(test: str, unit: str) -> str:
+    """Returns the name of a test in captions; `unit` is what it resamples."""
+    return TEST_TITLES.get(test, test).replace("dialogues", f"{unit}s")

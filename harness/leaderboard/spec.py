@@ -40,15 +40,19 @@ name: runs on any content or commit of that name belong to the entry, and each c
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from harness.errors import ConfigError, UnknownNameError
+from harness.errors import ConfigError, IncompatibleRunsError, UnknownNameError
 from harness.registry.registry import NAME
 from harness.schema.run import Job
 from harness.store.layout import Layout
+
+TOGETHER = ("split", "seeds", "metric", "scope", "unit", "test", "correction", "alpha", "n_resamples", "seed")
+"""Keys of a specification in which boards that share a table must agree."""
 
 
 class PredictorEntry(BaseModel):
@@ -164,6 +168,28 @@ class BoardSpec(BaseModel):
             for entry in self.entries_on(dataset)
             for seed in self.seeds
         ]
+
+
+def check_together(specs: Mapping[str, BoardSpec]) -> None:
+    """Checks that boards fit into one table.
+
+    Raises:
+        IncompatibleRunsError: they test in different ways, or share a dataset.
+    """
+    (first, ours), *others = specs.items()
+    for board, theirs in others:
+        for key in TOGETHER:
+            if getattr(ours, key) != getattr(theirs, key):
+                raise IncompatibleRunsError(
+                    f"boards {first!r} and {board!r} cannot share a table: {key} is {getattr(ours, key)!r} and "
+                    f"{getattr(theirs, key)!r}; write the same into both board.toml"
+                )
+    datasets = [dataset for spec in specs.values() for dataset in spec.datasets]
+    twice = sorted({dataset for dataset in datasets if datasets.count(dataset) > 1})
+    if twice:
+        raise IncompatibleRunsError(
+            f"dataset {twice[0]!r} is on two of the boards {', '.join(specs)}; give one of them"
+        )
 
 
 def load_spec(board: str, layout: Layout) -> BoardSpec:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from harness.literature.files import Selection
 from harness.literature.values import Literature, PublishedValue
 
 NOT_STATED = "not stated"
@@ -22,8 +21,8 @@ class Setting:
     n_utterances: int
     """Labelled ones."""
     metric: str
-    selection: Selection
-    """Split that chose the epoch."""
+    selection: str
+    """Split that chose the epoch; "none" where nothing chose one, "unknown" where the run does not tell."""
     reads: str
     """Encoder or base model; '' of a system with features of its own."""
     modalities: tuple[str, ...]
@@ -72,11 +71,12 @@ def find_mismatches(value: PublishedValue, ours: Setting, literature: Literature
     features = literature.features[value.features]
     data = find_data_mismatches(value, ours.dataset, ours.split, ours.n_labels, ours.n_utterances, literature)
     selection = None if value.selection == "unknown" else value.selection
+    chosen = NOT_STATED if ours.selection == "unknown" else ours.selection
     return (
         *data,
         *_differing(
             ("metric", value.metric, ours.metric, value.metric == ours.metric),
-            ("epoch selection", selection, ours.selection, selection == ours.selection),
+            ("epoch selection", selection, chosen, selection == chosen),
             ("features", features.title, ours.reads or "its own",
              any(fnmatchcase(ours.reads, pattern) for pattern in features.ours)),
             ("modalities", "+".join(value.modalities), "+".join(ours.modalities) or "none",

@@ -14,6 +14,7 @@ from harness.export.rows import Table, describe_scores, describe_tests, make_tab
 from harness.leaderboard.leaderboard import Entry, Leaderboard
 from harness.report import tables
 from harness.report.dialogues import browse
+from harness.report.published import Published, make_published
 from harness.report.systems import SystemFacts, SystemKey
 from harness.report.tables import Grid
 from harness.store import RunStore
@@ -36,6 +37,8 @@ class Panel:
     choices: Mapping[str, tuple[str, ...]]
     """What the filters offer: family, context, modality."""
     has_corpus: bool
+    published: Published | None
+    """What papers report; None if the board shows nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ def _panel(
         grids=grids,
         choices={key: tuple(sorted(set(map(one_line, values)))) for key, values in choices.items()},
         has_corpus=has_corpus,
+        published=make_published(board, header),
     )
 
 

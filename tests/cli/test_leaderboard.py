@@ -140,9 +140,34 @@ def test_output_goes_to_a_file(cli: Cli, tmp_path: Path) -> None:
     assert "\\toprule" in (tmp_path / "table.tex").read_text()
 
 
+def test_tables_of_several_boards_are_exported(cli: Cli, tmp_path: Path) -> None:
+    for dataset in ("toy", "sample"):
+        cli("run", "majority", "tfidf-logreg", "--dataset", dataset)
+    rows = cli("export", "toy", "sample", "--table", "datasets", "--json").json["datasets"]
+    for row in rows:
+        assert row["average.score"] == pytest.approx((row["toy.score"] + row["sample.score"]) / 2, abs=1e-9)
+    latex = cli("export", "toy", "sample", "--table", "datasets", "--to", "latex").out
+    assert "{Average}" in latex
+    assert f"{100 * rows[0]['average.score']:.2f}" in latex
+    cli("export", "toy", "--table", "labels", "--to", "latex", "--siunitx", "-o", tmp_path / "labels.tex")
+    assert "S[table-format=" in (tmp_path / "labels.tex").read_text()
+    (full, other) = cli("export", "toy", "--table", "ablation", "--full", "tfidf-logreg", "--json").json["ablation"]
+    assert (full["predictor"], full["difference"]) == ("tfidf-logreg", None)
+    (pair,) = cli("export", "toy", "--table", "pairs", "--json").json["pairs"]
+    sign = 1 if pair["b"] == "tfidf-logreg" else -1
+    assert other["difference"] == pytest.approx(sign * pair["difference"], abs=1e-9)
+    assert "F1 by label on toy" in cli("export", "toy", "--table", "labels").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("export", "toy", "--table", "pear"), "unknown table 'pear'; did you mean 'pairs'?"),
+        (("export", "toy", "--table", "ablation"), "add --full ROW (rows: majority)"),
+        (("export", "toy", "--table", "datasets"), "name more boards"),
+        (("export", "toy", "--siunitx"), "add --to latex"),
+        (("export", "toy", "a.json"), "'a.json' is a board by itself"),
+        (("export", "toy", "mine", "--table", "datasets"), "cannot share a table: seeds is"),
         (("leaderboard", "build", "nothing"), "unknown board 'nothing'"),
         (("export", "mine", "--to", "pdf"), "unknown format 'pdf'"),
         (("export", "nowhere.json"), "does not exist"),

@@ -105,7 +105,7 @@ def test_rows_are_set_beside_what_is_reported_with_the_reasons_against_it(cli: C
     assert "99.00 ?" in " ".join(row.split())
     assert " no" in row
     assert "1. majority on toy and Majority (Lab, Table 1): the comparison is unsound" in printed.out
-    assert "- epoch selection: test; here dev" in printed.out
+    assert "- epoch selection: test; here none" in printed.out
     assert "- label set: not stated; here 3 labels" in printed.out
     assert "- known: guessed [31m" in printed.out
 

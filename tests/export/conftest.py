@@ -6,14 +6,23 @@ import math
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard, PairComparison
+from harness.leaderboard.leaderboard import (
+    Average,
+    Averages,
+    DatasetHeader,
+    Entry,
+    LabelScore,
+    Leaderboard,
+    PairComparison,
+)
 
 HOSTILE = (
     r"a_b & 100% #1 {x} ~^\ é 情 <script> |",
@@ -90,6 +99,60 @@ def make_header(dataset: str, n_utterances: int, n_dialogues: int, **changes: An
     return DatasetHeader(**(fields | changes))
 
 
+def make_average(predictor: str, score: float, half: float, letters: str, **changes: Any) -> Average:
+    fields: dict[str, Any] = {
+        "predictor": predictor, "score": score, "se": half / 2, "low": round(score - half, 10),
+        "high": round(score + half, 10), "rank_low": 1, "rank_high": 2, "letters": letters, "top": letters == "a",
+        "best": False, "metrics": {"weighted_f1": score, "accuracy": round(score + 0.01, 10)},
+    }  # fmt: skip
+    return Average(**(fields | changes))
+
+
+def make_label_scores(entries: Sequence[Entry], headers: Sequence[DatasetHeader]) -> tuple[LabelScore, ...]:
+    """Makes up F1 of every label: 0.5 of the first entry and label, and one point less a place further."""
+    scores = []
+    for header in headers:
+        own = [entry for entry in entries if entry.dataset == header.dataset]
+        for i, entry in enumerate(own):
+            for j, label in enumerate(header.labels):
+                f1 = round(0.5 - 0.01 * (i + j), 10)
+                ends = (f1, 0.01, round(f1 - 0.02, 10), round(f1 + 0.02, 10))
+                scores.append(
+                    LabelScore(
+                        header.dataset, entry.predictor, label, 1000 - j, *ends, "a" if i < 2 else "b", i < 2, not i
+                    )
+                )
+    return tuple(scores)
+
+
+def connect_all_pairs(board: Leaderboard) -> Leaderboard:
+    """Returns the board with every pair of every dataset compared."""
+    made = []
+    for header in board.datasets:
+        for a, b in combinations(board.of_dataset(header.dataset), 2):
+            difference = round(a.score - b.score, 10)
+            p = 0.0004 if difference > 0.02 else 0.31
+            made.append(
+                PairComparison(
+                    header.dataset,
+                    a.predictor,
+                    b.predictor,
+                    difference,
+                    0.01,
+                    difference - 0.02,
+                    difference + 0.02,
+                    p,
+                    p,
+                )
+            )
+    return replace(board, comparisons=tuple(made))
+
+
+@pytest.fixture
+def all_pairs() -> Callable[[Leaderboard], Leaderboard]:
+    return connect_all_pairs
+
+
 @pytest.fixture
 def hostile_texts() -> tuple[str, ...]:
     return HOSTILE
@@ -157,10 +220,26 @@ def two_boards_in_one(small_board: Leaderboard) -> Leaderboard:
             **behind(-0.0615, 0.03, 0.0002),
         ),
     )
+    few = "few-shot[k=8,model=tiny]"
+    averages = Averages(
+        rows=(
+            make_average("dialogue-rnn", 0.495456, 0.0187, "a", best=True),
+            make_average("roberta-large", 0.4951, 0.0186, "a"),
+            make_average(few, 0.4512, 0.0187, "b", rank_low=3, rank_high=3),
+        ),
+        comparisons=(
+            PairComparison("", "dialogue-rnn", "roberta-large", 0.000356, 0.008, -0.0154, 0.0161, 0.9613, 0.9613),
+            PairComparison("", "dialogue-rnn", few, 0.044256, 0.01, 0.0245, 0.0639, 0.0004, 0.0012),
+            PairComparison("", "roberta-large", few, 0.0439, 0.01, 0.0242, 0.0635, 0.0005, 0.0012),
+        ),
+        test="stratified-sign-flip", test_title="studentised sign-flip test within each dataset", correction="max-t",
+    )  # fmt: skip
+    headers = (*small_board.datasets, make_header("emorynlp", 984, 85))
     return replace(
         small_board,
+        averages=averages, label_scores=make_label_scores((*small_board.entries, *second), headers),
         board="both", title="MELD and EmoryNLP", metrics=("weighted_f1", "accuracy"),
-        datasets=(*small_board.datasets, make_header("emorynlp", 984, 85)), entries=(*small_board.entries, *second),
+        datasets=headers, entries=(*small_board.entries, *second),
         test="sign-flip", test_title="studentised sign-flip test over dialogues", correction="max-t", n_resamples=10000,
     )  # fmt: skip
 
@@ -185,8 +264,10 @@ def hostile_board(small_board: Leaderboard) -> Leaderboard:
         )
         for name in HOSTILE
     )
+    averages = Averages((), (), HOSTILE[0], HOSTILE[1], "holm")
     return replace(
         small_board,
+        averages=averages, label_scores=make_label_scores(entries, [header]),
         board=HOSTILE[0], title=HOSTILE[4], metric=HOSTILE[2], metric_title=HOSTILE[0],
         metrics=(HOSTILE[2], HOSTILE[0], HOSTILE[1]), datasets=(header,), entries=entries, comparisons=(),
         scope=HOSTILE[3], test_title=HOSTILE[0], correction=HOSTILE[5], version=HOSTILE[4],
@@ -203,6 +284,23 @@ DOCUMENT = r"""\documentclass[%s]{article}
 %s
 \end{document}
 """
+
+
+@pytest.fixture
+def hostile_datasets(hostile_board: Leaderboard) -> Leaderboard:
+    """Two hostile datasets with averages, label scores and all pairs."""
+    (header,) = hostile_board.datasets
+    headers = (header, replace(header, dataset=HOSTILE[4]))
+    entries = tuple(replace(entry, dataset=own.dataset) for own in headers for entry in hostile_board.entries)
+    board = connect_all_pairs(replace(hostile_board, datasets=headers, entries=entries))
+    rows = tuple(make_average(name, 0.5, 0.1, name, metrics={HOSTILE[2]: 0.5}) for name in HOSTILE)
+    pairs = tuple(replace(pair, dataset="") for pair in board.comparisons if pair.dataset == header.dataset)
+    return replace(
+        board,
+        metrics=HOSTILE[2:3], entries=tuple(replace(e, metrics={HOSTILE[2]: 0.5}) for e in entries),
+        averages=Averages(rows, pairs, HOSTILE[0], HOSTILE[1], "holm"), correction="holm",
+        label_scores=make_label_scores(entries, headers),
+    )  # fmt: skip
 
 
 @pytest.fixture

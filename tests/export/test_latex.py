@@ -8,10 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from harness.export.latex import to_latex
+from harness.export import export_leaderboard
 from harness.leaderboard.leaderboard import Leaderboard
 
 Typeset = Callable[..., str]
+
+
+def to_latex(board: Leaderboard) -> str:
+    return export_leaderboard(board, "latex")
 
 
 @pytest.mark.parametrize("options", ["a4paper", "a4paper,twocolumn", "letterpaper,12pt"])
@@ -76,18 +80,15 @@ def test_caption_says_what_the_numbers_are(small_board: Leaderboard) -> None:
     assert r"\usepackage{booktabs}" in text
 
 
-def test_two_datasets_share_rows(two_boards_in_one: Leaderboard) -> None:
+def test_each_dataset_has_a_table_of_its_own(two_boards_in_one: Leaderboard) -> None:
     text = to_latex(two_boards_in_one)
-    assert r"& \multicolumn{4}{c}{meld} & \multicolumn{4}{c}{emorynlp} \\" in text
-    assert r"\cmidrule(lr){2-5}\cmidrule(lr){6-9}" in text
-    body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].splitlines()[1:]
-    assert [line.split(" & ")[0] for line in body] == [
-        "dialogue-rnn", "graph-net[layers=2]", "roberta-large", "few-shot[k=8,model=tiny]", "majority", "word-counts",
-    ]  # fmt: skip
-    assert {line.count("&") for line in body} == {8}
-    assert body[1].endswith(r"& -- &  & -- & -- \\")
-    assert body[5].startswith("word-counts & -- &  & -- & -- & 32.56 &")
-    assert r"\underline{\textbf{38.71}} & {\footnotesize\,$\pm$\,3.1}\textsuperscript{a}" in body[2]
+    assert re.findall(r"\\label\{(.*)\}", text) == ["tab:both-meld", "tab:both-emorynlp"]
+    assert re.findall(r"\\caption\[\{(.*?)\}\]", text) == ["MELD and EmoryNLP: meld", "MELD and EmoryNLP: emorynlp"]
+    for header, table in zip(two_boards_in_one.datasets, text.split(r"\end{table}")[:-1], strict=True):
+        body = table[table.index(r"\midrule") : table.index(r"\bottomrule")].splitlines()[1:]
+        assert [line.split(" & ")[0] for line in body] == [
+            entry.predictor for entry in two_boards_in_one.of_dataset(header.dataset)
+        ]
 
 
 def test_a_label_has_no_special_character(hostile_board: Leaderboard) -> None:

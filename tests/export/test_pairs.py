@@ -8,46 +8,28 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
-from itertools import combinations
 
 import pytest
 
-from harness.export import pairs
+from harness.export import export_leaderboard
 from harness.export.escape import one_line
-from harness.export.pairs import to_pairs_csv, to_pairs_json, to_pairs_latex
-from harness.leaderboard.leaderboard import Leaderboard, PairComparison
+from harness.leaderboard.columns import PAIRS
+from harness.leaderboard.leaderboard import Leaderboard
+
+AllPairs = Callable[[Leaderboard], Leaderboard]
 
 
 def _rows(board: Leaderboard) -> list[dict[str, str]]:
-    return list(csv.DictReader(StringIO(to_pairs_csv(board), newline=""), strict=True))
+    return list(csv.DictReader(StringIO(export_leaderboard(board, "csv", "pairs"), newline=""), strict=True))
 
 
-def _all_pairs(board: Leaderboard) -> Leaderboard:
-    """Returns the board with every pair of every dataset compared."""
-    made = []
-    for header in board.datasets:
-        for a, b in combinations(board.of_dataset(header.dataset), 2):
-            difference = round(a.score - b.score, 10)
-            p = 0.0004 if difference > 0.02 else 0.31
-            made.append(
-                PairComparison(
-                    header.dataset,
-                    a.predictor,
-                    b.predictor,
-                    difference,
-                    0.01,
-                    difference - 0.02,
-                    difference + 0.02,
-                    p,
-                    p,
-                )
-            )
-    return replace(board, comparisons=tuple(made))
+def latex(board: Leaderboard) -> str:
+    return export_leaderboard(board, "latex", "pairs")
 
 
 @pytest.fixture
-def full_board(two_boards_in_one: Leaderboard) -> Leaderboard:
-    return _all_pairs(two_boards_in_one)
+def full_board(two_boards_in_one: Leaderboard, all_pairs: AllPairs) -> Leaderboard:
+    return all_pairs(two_boards_in_one)
 
 
 def test_csv_has_every_pair_in_full(small_board: Leaderboard) -> None:
@@ -64,7 +46,7 @@ def test_csv_has_every_pair_in_full(small_board: Leaderboard) -> None:
 
 
 def test_json_says_the_same_as_csv(full_board: Leaderboard) -> None:
-    document = json.loads(to_pairs_json(full_board))
+    document = json.loads(export_leaderboard(full_board, "json", "pairs"))
     assert document["board"] == "both"
     assert len(document["pairs"]) == len(full_board.comparisons) == 10 + 6
     for record, row in zip(document["pairs"], _rows(full_board), strict=True):
@@ -74,12 +56,8 @@ def test_json_says_the_same_as_csv(full_board: Leaderboard) -> None:
         assert str(record["rejected"]).lower() == row["rejected"]
 
 
-def test_the_docstring_lists_the_columns() -> None:
-    assert all(re.search(rf"\b{column}\b", pairs.__doc__ or "") for column in pairs.COLUMNS)
-
-
 def test_the_matrix_holds_differences_above_and_p_values_below_the_diagonal(full_board: Leaderboard) -> None:
-    text = to_pairs_latex(full_board)
+    text = latex(full_board)
     assert text.count(r"\begin{table}") == 2
     lines = [
         line.removesuffix(r" \\ \addlinespace[2pt]").split(" & ")
@@ -98,34 +76,36 @@ def test_the_matrix_holds_differences_above_and_p_values_below_the_diagonal(full
 
 
 def test_untested_systems_are_not_in_the_matrix(small_board: Leaderboard) -> None:
-    text = to_pairs_latex(small_board)
+    text = latex(small_board)
     assert "graph-net" in text
     assert "majority &" not in text
 
 
 def test_matrices_compile_and_stay_on_the_page(full_board: Leaderboard, typeset: Callable[..., str]) -> None:
     for options in ("a4paper", "a4paper,twocolumn"):
-        log = typeset(to_pairs_latex(full_board), options)
+        log = typeset(latex(full_board), options)
         assert "Overfull" not in log
         assert "Missing character" not in log
 
 
-def test_twenty_systems_and_none_compile(small_board: Leaderboard, typeset: Callable[..., str]) -> None:
+def test_twenty_systems_and_none_compile(
+    small_board: Leaderboard, all_pairs: AllPairs, typeset: Callable[..., str]
+) -> None:
     entries = tuple(replace(small_board.entries[0], predictor=f"model-{i}[layers={i}]") for i in range(20))
-    many = to_pairs_latex(_all_pairs(replace(small_board, entries=entries)))
-    none = to_pairs_latex(replace(small_board, comparisons=()))
+    many = latex(all_pairs(replace(small_board, entries=entries)))
+    none = latex(replace(small_board, comparisons=()))
     assert "No pair was tested" in none
     assert "Overfull" not in typeset(many + none)
 
 
 def test_hostile_text_is_escaped_everywhere(
-    hostile_board: Leaderboard, hostile_texts: tuple[str, ...], typeset: Callable[..., str]
+    hostile_board: Leaderboard, hostile_texts: tuple[str, ...], all_pairs: AllPairs, typeset: Callable[..., str]
 ) -> None:
-    board = _all_pairs(hostile_board)
-    assert "Missing character" not in typeset(to_pairs_latex(board))
-    rows = list(csv.reader(StringIO(to_pairs_csv(board), newline=""), strict=True))
-    assert {len(row) for row in rows} == {len(pairs.COLUMNS)}
+    board = all_pairs(hostile_board)
+    assert "Missing character" not in typeset(latex(board))
+    rows = list(csv.reader(StringIO(export_leaderboard(board, "csv", "pairs"), newline=""), strict=True))
+    assert {len(row) for row in rows} == {len(PAIRS)}
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "@"))]
-    names = {row[pairs.COLUMNS.index("a")].removeprefix("'") for row in rows[1:]}
+    names = {row[rows[0].index("a")].removeprefix("'") for row in rows[1:]}
     assert names == {one_line(text) for text in hostile_texts[:-1]}
-    assert to_pairs_json(board).isascii()
+    assert export_leaderboard(board, "json", "pairs").isascii()

@@ -22,6 +22,7 @@ class Guesses(Predictor):
     """Is right with a given probability, seed by seed; it knows gold from a file that a real predictor never sees."""
 
     gold: dict[str, str]
+    training: dict[str, object] | None = None
     answers: str | None = None
     """How it says that it reads answers."""
 
@@ -38,8 +39,9 @@ class Guesses(Predictor):
             predictions.append(Prediction(utterance.id, label))
         return predictions
 
-    def facts(self) -> dict[str, str]:
-        return {} if self.answers is None else {"answers": self.answers}
+    def facts(self) -> dict[str, object]:
+        told = {"answers": self.answers, "training": self.training}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 @pytest.fixture
@@ -58,15 +60,27 @@ def make_runs(settings: Settings, predictors: None) -> MakeRuns:
     from harness.data import load_dataset
     from harness.predictors import PREDICTORS
 
-    def make(name: str, skill: float, seeds: Sequence[int] = (0, 1, 2), answers: str | None = None) -> list[Path]:
-        test = load_dataset("toy", settings.data_dir).split("test")
+    def make(
+        name: str,
+        skill: float,
+        seeds: Sequence[int] = (0, 1, 2),
+        answers: str | None = None,
+        dataset: str = "toy",
+        trained_on: tuple[str, ...] = (),
+        training: dict[str, object] | None = None,
+    ) -> list[Path]:
+        gold = {
+            k: v for d in ("toy", "sample") for k, v in load_dataset(d, settings.data_dir).split("test").gold.items()
+        }
         full = f"lab/{name}"
         if full not in PREDICTORS:
-            cls = type(f"Guesses_{name}", (Guesses,), {"gold": dict(test.gold), "answers": answers})
-            register_predictor(full, card=PredictorCard(family="test", deterministic=len(seeds) == 1))(cls)
+            cls = type(f"Guesses_{name}", (Guesses,), {"gold": gold, "answers": answers, "training": training})
+            register_predictor(
+                full, card=PredictorCard(family="test", deterministic=len(seeds) == 1, trained_on=trained_on)
+            )(cls)
         paths = []
         for seed in seeds:
-            run = prepare(Job(full, {"skill": skill}, "toy", "test", seed), settings)
+            run = prepare(Job(full, {"skill": skill}, dataset, "test", seed), settings)
             outcome = execute_run(run, settings, lambda progress: None)
             assert outcome.status in ("done", "skipped"), outcome.detail
             paths.append(Path(outcome.path))

@@ -15,7 +15,7 @@ from harness.data import load_dataset
 from harness.errors import ConfigError, IncompatibleRunsError, UnknownNameError
 from harness.evaluation.jobs import Settings, prepare
 from harness.evaluation.runner import execute_run
-from harness.export import EXPORTERS, export_leaderboard
+from harness.export import FORMATS, export_leaderboard
 from harness.features.weights import content_name
 from harness.leaderboard.build import board_progress, build_leaderboard, missing_runs
 from harness.leaderboard.spec import BoardSpec, PredictorEntry, load_spec
@@ -83,8 +83,9 @@ def test_the_same_runs_give_the_same_bytes_whatever_the_order_of_folders(make_ru
     make_runs("a", 0.9)
     first = build_leaderboard("toy", SPEC, store)
     again = build_leaderboard("toy", SPEC, store)
-    for exporter in EXPORTERS:
-        assert export_leaderboard(first, exporter) == export_leaderboard(again, exporter)
+    for table in ("main", "pairs"):
+        for to in FORMATS:
+            assert export_leaderboard(first, to, table) == export_leaderboard(again, to, table)
 
 
 def test_no_corpus_is_needed(make_runs: MakeRuns, store: RunStore, toy_corpus: Path) -> None:
@@ -367,5 +368,6 @@ def test_the_order_of_predictors_in_the_spec_changes_nothing(make_runs: MakeRuns
         turned = spec.model_copy(update={"predictors": (entries[1], entries[2], entries[0])})
         board, again = build_leaderboard("toy", spec, store), build_leaderboard("toy", turned, store)
         assert len(board.entries) == 3
-        for exporter in EXPORTERS:
-            assert export_leaderboard(board, exporter) == export_leaderboard(again, exporter)
+        for table in ("main", "pairs"):
+            for to in FORMATS:
+                assert export_leaderboard(board, to, table) == export_leaderboard(again, to, table)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,10 @@ from harness.errors import ConfigError, UnknownNameError
 from harness.export import export_leaderboard, read_leaderboard
 from harness.leaderboard.build import build_leaderboard
 from harness.leaderboard.leaderboard import Leaderboard
-from harness.leaderboard.published import Reproduction, _reads, compare_with_published, open_literature
+from harness.leaderboard.published import Reproduction, compare_with_published, open_literature
+from harness.leaderboard.settings import reads_of, selection_of
 from harness.leaderboard.spec import BoardSpec, load_spec
-from harness.store import RunStore
+from harness.store import Layout, RunStore
 
 MakeRuns = Callable[..., list[Path]]
 
@@ -148,8 +150,9 @@ def test_the_json_view_holds_them_under_a_key_of_their_own_and_comes_back(write_
     assert (stored.published, stored.published_slips) == (board.published, board.published_slips)
     plain = build_leaderboard("mine", spec.model_copy(update={"literature": None}), store)
     assert "published" not in export_leaderboard(plain, "json")
-    for exporter in ("csv", "pairs-csv", "pairs-json", "pairs-latex"):
-        assert export_leaderboard(board, exporter) == export_leaderboard(plain, exporter)
+    assert export_leaderboard(board, "csv") == export_leaderboard(plain, "csv")
+    for to in ("csv", "json", "latex"):
+        assert export_leaderboard(board, to, "pairs") == export_leaderboard(plain, to, "pairs")
 
 
 NAMED = '\n[literature.reproduces."{}"]\nsystem = "{}"\nvariant = "{}"\n'
@@ -233,4 +236,37 @@ def test_a_bad_section_is_refused(write_board: Write, literature: str, error: ty
     ],
 )
 def test_what_a_run_reads_is_told_by_its_parameters(params: dict[str, object], reads: str) -> None:
-    assert _reads(params) == reads
+    assert reads_of(params) == reads
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "training", "selection"),
+    [
+        ((), None, "none"),
+        (("train",), {"n_parameters": 3, "best_epoch": 12, "dev_weighted_f1": 0.5}, "dev"),
+        (("train",), {"selected_by": "dev weighted F1"}, "dev"),
+        (("train",), {"selected_by": "minus the held-out loss"}, "train, on a part held out"),
+        (("train",), {"n_parameters": 3}, "none"),
+        (("train",), None, "not stated"),
+    ],
+)
+def test_only_what_chose_an_epoch_on_dev_is_said_to_have(
+    write_board: Write, make_runs: MakeRuns, store: RunStore, trained_on: tuple[str, ...], training: Any, selection: str
+) -> None:
+    make_runs("new", 0.6, trained_on=trained_on, training=training)
+    spec, board = write_board(more=NAMED.format("lab/new[skill=0.6]", "nobody", ""))
+    (found,) = [one for one in compare(spec, board, store) if one.predictor == "lab/new[skill=0.6]"]
+    assert [one.ours for one in found.mismatches if one.kind == "epoch selection"] == [selection]
+
+
+@pytest.mark.parametrize(
+    ("name", "selection"),
+    [("tfidf-logreg", "none"), ("majority", "none"), ("minilm-logreg", "none"), ("bc-lstm", "dev"), ("textcnn", "dev"),
+     ("roberta", "dev"), ("dialogue-llm", "dev")],
+)  # fmt: skip
+def test_committed_runs_tell_what_chose_their_epoch(name: str, selection: str) -> None:
+    store = RunStore(Layout(Path(__file__).parents[2] / "results"))
+    manifests = [run.manifest for run in store.runs("meld", "test")]
+    own = [one for one in manifests if one.predictor.name == name and one.seed == 0]
+    plain = next(one for one in own if "minilm-tuned" not in str(one.predictor.params.get("encoder")))
+    assert selection_of(plain.predictor) == selection

@@ -36,6 +36,7 @@ def test_nothing_forbids_to_compare_the_same_thing(literature: Literature, value
         ({"n_utterances": 1_021}, "split size: 20 utterances; here 1,021 utterances"),
         ({"metric": "accuracy"}, "metric: weighted_f1; here accuracy"),
         ({"selection": "none"}, "epoch selection: dev; here none"),
+        ({"selection": "unknown"}, "epoch selection: dev; here not stated"),
         ({"reads": "minilm"}, "features: words; here minilm"),
         ({"reads": ""}, "features: words; here its own"),
         ({"modalities": ("text", "audio")}, "modalities: text; here text+audio"),

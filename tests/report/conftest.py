@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from chromium import Browser
 
 from harness.data import Split
 from harness.leaderboard.build import build_leaderboard
-from harness.leaderboard.leaderboard import Leaderboard
+from harness.leaderboard.leaderboard import Leaderboard, PublishedEntry
 from harness.leaderboard.spec import BoardSpec
 from harness.schema import Dialogue, Generation, LabelSet, Prediction, Utterance
 from harness.schema.run import DataRecord, Manifest, PredictorRecord, RunConfig
@@ -120,6 +120,16 @@ def seal_system(layout: Layout, split: Split, name: str, skill: float, seeds: Se
         (folder / "manifest.json").write_bytes(encode_manifest(manifest))
 
 
+def make_published(name: str, dataset: str, score: float, **changes: Any) -> PublishedEntry:
+    fields: dict[str, Any] = {
+        "dataset": dataset, "system": name.lower(), "name": name, "variant": "",
+        "metrics": {"weighted_f1": score, "accuracy": score / 2}, "table": "lab/main", "cited": "Lab, Table 1",
+        "provenance": "own", "verified": True, "selection": "unknown", "n_seeds": None, "features": "words",
+        "modalities": ("text",), "differs": (), "problems": (),
+    }  # fmt: skip
+    return PublishedEntry(**(fields | changes))
+
+
 def many(layout: Layout, splits: Sequence[Split], n_systems: int, seeds: Sequence[int]) -> None:
     """Seals systems of all families and sizes, from bad to good."""
     for split in splits:
@@ -149,7 +159,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     for split in splits:
         seal_system(layout, split, "asked", 0.6, (0,), generation=generation, card={"family": "llm", "context": "full"})
         seal_system(layout, split, "forgetful", 0.5, (0,), loses=True, card={"modalities": []})
-    return build(layout, splits, title="Made-up systems", notes=("Nothing here is real.",))
+    made = build(layout, splits, title="Made-up systems", notes=("Nothing here is real.",))
+    published = (
+        make_published("EARLY", "first", 0.6, provenance="re-run", problems=("a leak",), n_seeds=5),
+        make_published("EARLY", "second", 0.35, differs=("release: of old; here second",)),
+        make_published("LATE", "first", 0.999, verified=False, selection="test"),
+    )
+    return replace(made, board=replace(made.board, published=published, published_slips=("an average is 1, not 2",)))
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +178,12 @@ def hostile_world(tmp_path_factory: pytest.TempPathFactory) -> World:
         seal_system(
             layout, split, f"s{i}", 0.3 + i / 10, (0, 1, 2), card=card, params={"p": text}, params_changed={"p": text}
         )
-    return build(layout, [split], title=HOSTILE[0], notes=HOSTILE)
+    made = build(layout, [split], title=HOSTILE[0], notes=HOSTILE)
+    published = tuple(
+        make_published(text, "toy", 0.5, system=text, cited=text, problems=(text,), differs=(text,), provenance=text)
+        for text in HOSTILE
+    )
+    return replace(made, board=replace(made.board, published=published, published_slips=HOSTILE))
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,20 @@ def test_columns_sort_both_ways_with_missing_values_last(opened: Browser, world:
         assert set(opened.run(NAMES)[-len(silent) :]) == silent
 
 
+def test_published_values_sort_apart_and_no_filter_hides_them(opened: Browser, world: Any) -> None:
+    lines = "#panel-0 table[data-grid=published] tbody tr:not([hidden])"
+    texts = f"[...document.querySelectorAll('{lines} th')].map(th => th.textContent.trim())"
+    ranked = opened.run(NAMES)
+    assert opened.run(texts) == ["EARLY [1]", "LATE"]
+    opened.run("document.querySelector('#panel-0 table[data-grid=published] thead th:nth-child(2) button').click()")
+    assert opened.run(texts) == ["LATE", "EARLY [1]"]
+    assert opened.run(NAMES) == ranked
+    choose(opened, "#panel-0 [name=name]", "asked")
+    assert opened.run(NAMES) == ["asked"]
+    assert opened.run(texts) == ["LATE", "EARLY [1]"]
+    assert opened.run("document.querySelectorAll('table[data-grid=published] a').length") == 0
+
+
 def test_filters_narrow_tables_and_figures(opened: Browser, world: Any) -> None:
     entries = world.board.of_dataset("first")
     choose(opened, "#panel-0 [name=name]", "RATHER-LONG")

@@ -98,8 +98,8 @@ def test_numbers_are_those_of_the_csv(world: Any, page: Page) -> None:
 
 
 def test_pairs_are_those_of_the_other_exports(world: Any, page: Page) -> None:
-    records = json.loads(export_leaderboard(world.board, "pairs-json"))["pairs"]
-    latex = export_leaderboard(world.board, "pairs-latex").replace("$-$", "-").replace("$<$", "<")
+    records = json.loads(export_leaderboard(world.board, "json", "pairs"))["pairs"]
+    latex = export_leaderboard(world.board, "latex", "pairs").replace("$-$", "-").replace("$<$", "<")
     found = [(panel, pair) for panel in page.data["panels"] for pair in panel["pairs"]]
     for record, (panel, pair) in zip(records, found, strict=True):
         names = [panel["systems"][pair[key]]["name"] for key in ("a", "b")]
@@ -141,6 +141,28 @@ def test_costs_are_those_of_the_runs(world: Any, page: Page) -> None:
     assert systems["recurrent-1"]["costs"]["n_parameters"] == [30_000, "30 k"]
     assert "n_parameters" not in systems["forgetful"]["costs"]
     assert "usd" not in systems["forgetful"]["costs"]
+
+
+def test_published_values_stand_apart_with_the_words_of_the_other_exports(world: Any, page: Page, html: str) -> None:
+    for header, tables in zip(world.board.datasets, page.tables, strict=True):
+        own = tuple(entry for entry in world.board.published if entry.dataset == header.dataset)
+        markdown = export_leaderboard(replace(only(world.board, header.dataset), published=own), "markdown")
+        rows = [line for line in markdown.splitlines() if line.startswith("> |")][2:]
+        cells = [[cell.strip().replace("\\", "") for cell in row[3:-1].split("|")] for row in rows]
+        assert [[*line.texts.values()] for line in tables["published"]] == cells
+        assert [float(line.sorts["wF1"]) for line in tables["published"]] == [e.metrics["weighted_f1"] for e in own]
+        assert len(tables["ranking"]) == len(world.board.of_dataset(header.dataset)), "nothing published is ranked"
+    first, second = (tables["published"] for tables in page.tables)
+    assert [line.texts["Published system"] for line in first] == ["EARLY [1]", "LATE"]
+    assert first[1].texts["wF1"] == "99.90 [?]"
+    assert second[0].texts["wF1"] == "35.00 [1]"
+    assert "[1] a leak" in html and "[1] release: of old; here second" in html and "Slip: an average is 1" in html
+    names = {system["name"] for panel in page.data["panels"] for system in panel["systems"]}
+    assert not names & {"EARLY", "LATE"}, "no figure draws them"
+
+
+def test_a_board_without_published_values_does_not_speak_of_them(world: Any) -> None:
+    assert "ublished values" not in build_report(replace(world.board, published=()), world.store)
 
 
 def test_the_verdict_names_the_best_and_counts_its_equals(world: Any, html: str) -> None:
