@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import Json, Quiet, ResultsDir, find_layout
+from harness.cli.options import DataDir, Json, Plugins, Quiet, ResultsDir, find_layout
 from harness.cli.output import note, print_json, print_text
 from harness.cli.run import warn_missing
-from harness.errors import StoreError
+from harness.errors import ConfigError, StoreError
 from harness.leaderboard.leaderboard import Leaderboard
 from harness.store.layout import VIEWS, Layout
 
@@ -86,17 +86,34 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            "--to", help="latex, markdown, csv, json, console; all pairs: pairs-csv, pairs-json, pairs-latex."
+            "--to",
+            help="latex, markdown, csv, json, console; all pairs: pairs-csv, pairs-json, pairs-latex; "
+            "every-eval-ever: a folder of records.",
         ),
     ] = "console",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of stdout.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write instead of stdout; every-eval-ever: folder.")
+    ] = None,
+    instances: Annotated[
+        bool,
+        typer.Option("--instances", help="every-eval-ever: every prediction too; needs the corpora, to say if right."),
+    ] = False,
+    data_dir: DataDir = None,
     results_dir: ResultsDir = None,
+    plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
     """Print a board for a paper or a page, from the stored runs as they are now."""
-    from harness.export import export_leaderboard, read_leaderboard
+    from harness.export import RECORDS, export_leaderboard, read_leaderboard
     from harness.store.atomic import write_atomic
 
+    if to == RECORDS:
+        from harness.cli.records import export_records
+
+        export_records(board, output, find_layout(results_dir), instances, data_dir, plugin, as_json)
+        return
+    if instances:
+        raise ConfigError(f"--instances is for --to {RECORDS}; leave it out with {to!r}")
     path = Path(board)
     if path.suffix == ".json":
         if not path.is_file():

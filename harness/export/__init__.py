@@ -17,7 +17,7 @@ from harness.export.markdown import to_markdown
 from harness.export.pairs import to_pairs_csv, to_pairs_json, to_pairs_latex
 from harness.leaderboard.leaderboard import Leaderboard
 
-__all__ = ["EXPORTERS", "export_leaderboard", "read_leaderboard"]
+__all__ = ["EXPORTERS", "RECORDS", "export_leaderboard", "read_leaderboard"]
 
 EXPORTERS: Mapping[str, Callable[[Leaderboard], str]] = MappingProxyType(
     {
@@ -33,6 +33,9 @@ EXPORTERS: Mapping[str, Callable[[Leaderboard], str]] = MappingProxyType(
 )
 """The formats by name."""
 
+RECORDS = "every-eval-ever"
+"""The format that is a folder of files, and needs the runs behind a board: see `harness.export.every_eval_ever`."""
+
 
 def export_leaderboard(board: Leaderboard, to: str) -> str:
     """Returns a leaderboard as text that ends with a newline; the same board gives the same text.
@@ -45,5 +48,5 @@ def export_leaderboard(board: Leaderboard, to: str) -> str:
         UnknownNameError: there is no such format.
     """
     if to not in EXPORTERS:
-        raise UnknownNameError.of("format", to, EXPORTERS, "type: erc-harness export BOARD --to latex")
+        raise UnknownNameError.of("format", to, (*EXPORTERS, RECORDS), "type: erc-harness export BOARD --to latex")
     return EXPORTERS[to](board)
