@@ -53,7 +53,7 @@ def _read_results(path: Path, task: str) -> LoggedResults:
     if task not in results:
         raise DataError.at(path, f"no results of task {task!r}, whose samples lie beside; expected {sorted(results)}")
     told, config = document.mapping(), document.field("config").mapping()
-    about = {
+    about: dict[str, str | int] = {
         "model_type": _told(config.get("model")),
         "revision": _told(config.get("model_revision")),
         "commit": _told(config.get("model_sha")),
