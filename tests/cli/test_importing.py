@@ -324,6 +324,7 @@ def test_secrets_and_folders_of_a_model_are_left_out(tmp_path: Path) -> None:
         ("Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-7B"),
         ("gpt-4o", "gpt-4o"),
         ("model,api_key=abc", "model,api_key=[secret]"),
+        (None, "unknown"),
     ):
         document = {"results": {"t": {}}, "config": {"model": "hf", "model_args": "api_key=abc"}, "model_name": told}
         (tmp_path / f"results_{stamp}.json").write_text(json.dumps(document))
@@ -366,6 +367,23 @@ def test_no_sample_raises_anything_but_a_harness_error(
         assert {u: p.label for u, p in found.predictions.items()} == {
             u: p.label for u, p in read_samples(logged[kind].samples, split).predictions.items()
         }
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_results_raise_anything_but_a_harness_error(
+    tmp_path: Path, logged: dict[str, Logged], data: st.DataObject
+) -> None:
+    one = logged["choice"]
+    (results,) = one.samples.parent.glob("results_*.json")
+    document = json.loads(results.read_text())
+    keys = [path for path in paths(document) if path[0] not in ("configs", "pretty_env_info")]
+    put(document, data.draw(JSON), *data.draw(st.sampled_from(keys)))
+    (tmp_path / results.name).write_text(json.dumps(document))
+    try:
+        find_results(tmp_path / one.samples.name)
+    except HarnessError as error:
+        assert "\n" not in str(error)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -5,6 +5,7 @@ Nothing of the machine it ran on is taken over: no path, no address, no key.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,9 @@ from harness.redaction import redact
 _SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT[\d.-]+)\.jsonl")
 """How lm-eval names files of samples; the results have the same date."""
 
+UNCOUNTED = -1
+"""What lm-eval writes where it does not know the number of parameters."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedResults:
@@ -25,7 +29,7 @@ class LoggedResults:
     path: Path
     task: str
     model: str
-    """Its name for lm-eval; of a path the last part."""
+    """Its name for lm-eval, of a path the last part; the kind of model where it has none."""
     about: dict[str, str | int]
     """What else is told of the model, such as its revision."""
     versions: dict[str, str]
@@ -65,14 +69,14 @@ def _read_results(path: Path, task: str) -> LoggedResults:
     return LoggedResults(
         path=path,
         task=task,
-        model=_public(document.field("model_name").text()),
-        about={key: value for key, value in about.items() if value},
+        model=_public(_told(told.get("model_name"))) or _told(told.get("model_source")) or "unknown",
+        about={key: value for key, value in about.items() if value and value != UNCOUNTED},
         versions={key: value for key, value in versions.items() if value},
         started=_time(told.get("date")),
         scores={
-            name.removesuffix(",none"): float(value.content)
+            name.removesuffix(",none"): value.content
             for name, value in results[task].mapping().items()
-            if name.endswith(",none") and isinstance(value.content, int | float)
+            if name.endswith(",none") and isinstance(value.content, float) and math.isfinite(value.content)
         },
     )
 
