@@ -148,6 +148,9 @@ def test_answers_are_read_as_our_own(logged: dict[str, Logged], split: Split) ->
         reading = read_answer(Response("stop", written[utterance_id]), names)
         assert (prediction.label, prediction.status) == (reading.label, reading.status)
         assert prediction.generation is not None and prediction.generation.rule == reading.rule
+    first = logged["generate"].lines()[0]
+    made = read_samples(logged["generate"].samples, split).predictions[first["doc"]["id"]].generation
+    assert made is not None and made.prompt == hashlib.sha256(first["doc"]["prompt"].encode()).hexdigest()
 
 
 def test_choices_are_the_likeliest(logged: dict[str, Logged], split: Split) -> None:

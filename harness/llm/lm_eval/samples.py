@@ -7,6 +7,7 @@ and of each what lm-eval itself counted, so that the scores are those that it pr
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ def _read_sample(value: Value, split: Split, ids: UniqueIds, normalisation: LogN
     generation = Generation(
         rule=reading.rule,
         response=_sha256(str(value.field("filtered_resps").content)),
-        prompt=_sha256(doc.field("system").text(blank=True) + doc.field("prompt").text(blank=True)),
+        prompt=_sha256(_sent(value)),
     )
     prediction = Prediction(doc.field("id").text(), reading.label, scores, reading.status, generation)
     return _Sample(origin, answers, greedy, prediction)
@@ -173,6 +174,12 @@ def _logprob(value: Value) -> float:
     if not math.isfinite(logprob):
         raise value.error(f"log-likelihood {value.content!r} is no finite number; run the model in full precision")
     return logprob
+
+
+def _sent(value: Value) -> str:
+    """Returns what the model was given, its chat template applied; messages as JSON."""
+    place = value.field("arguments").field("gen_args_0").field("arg_0")
+    return place.text(blank=True) if isinstance(place.content, str) else json.dumps(place.content)
 
 
 def _is_greedy(value: Value) -> bool:
