@@ -1,7 +1,7 @@
 """Exporters: pure functions from a `Leaderboard` to text. They read and write no file and print nothing.
 
-`every_eval_ever` alone needs the runs behind a board too, and makes several files of it. Percent appears here and nowhere
-else. `numbers` decides on digits, `rows` on words, `escape` on what a format allows.
+`every_eval_ever` alone needs the runs behind a board too, and makes several files of it. Percent appears here and
+nowhere else. `numbers` decides on digits, `rows` on words, `escape` on what a format allows.
 """
 
 from __future__ import annotations
