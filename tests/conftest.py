@@ -52,6 +52,12 @@ def toy_corpus(tmp_path: Path) -> Path:
     return folder.parent
 
 
+@pytest.fixture(scope="session")
+def write_toy() -> Callable[..., None]:
+    """Writes the corpus `toy`, or one like it, to a folder."""
+    return write_toy_corpus
+
+
 def write_toy_corpus(folder: Path, name: str = "toy", seed: int = 0) -> None:
     """Writes a jsonl corpus whose words betray their label four times out of five."""
     rng = np.random.default_rng(seed)

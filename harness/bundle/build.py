@@ -18,7 +18,7 @@ from harness.bundle.verifying.recompute import PROBABILITIES, recompute
 from harness.bundle.verifying.words import describe_statistics
 from harness.errors import HarnessError, MissingDependencyError
 from harness.evaluation.scoring import cluster_index
-from harness.export import EXPORTERS, export_leaderboard
+from harness.export import export_leaderboard
 from harness.export.escape import escape_markdown, latex_breakable, latex_escape
 from harness.export.latex import latex_template
 from harness.leaderboard.build import build_leaderboard
@@ -29,8 +29,8 @@ from harness.store import RunStore, StoredRun
 from harness.store.provenance import git_state
 from harness.store.run_store import encode_manifest
 
-TABLES = {"main": "latex", "pairs": "pairs-latex"}
-"""Exporter of each table, by the name of its file."""
+TABLES = ("main", "labels", "pairs")
+"""What is exported in LaTeX."""
 
 CAPTIONS = {
     "groups": "Scores with intervals; systems on one vertical line cannot be told apart.",
@@ -54,7 +54,7 @@ def build_bundle(board: str, spec: BoardSpec, store: RunStore) -> dict[str, byte
         StoreError: a stored file is missing, or is not the one that was sealed.
         UnknownNameError: a metric is not known.
     """
-    whole = build_leaderboard(board, spec, store)
+    whole = build_leaderboard(board, spec, store, labels=True)
     leaderboard = replace(whole, published=(), published_slips=())  # no predictions are behind them
     stored = {path: store.find(str(store.layout.root / path)) for entry in whole.entries for path in entry.runs}
     for run in stored.values():
@@ -76,7 +76,9 @@ def build_bundle(board: str, spec: BoardSpec, store: RunStore) -> dict[str, byte
     document = recompute(evidence)
     sentences = describe_statistics(document)
     sections = describe_runs(document, runs, lock)
-    tables = {f"{checked.TABLES}/{name}.tex": EXPORTERS[to](leaderboard).encode() for name, to in TABLES.items()}
+    tables = {
+        f"{checked.TABLES}/{name}.tex": export_leaderboard(leaderboard, "latex", name).encode() for name in TABLES
+    }
     figures = _figures(leaderboard, store)
     wordings = _wordings(prompts)
     files = {

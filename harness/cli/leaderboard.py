@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import Json, Quiet, ResultsDir, find_layout
+from harness.cli.options import DataDir, Json, Plugins, Quiet, ResultsDir, find_layout
 from harness.cli.output import note, print_json, print_text
 from harness.cli.run import warn_missing
 from harness.errors import ConfigError, StoreError
@@ -86,7 +86,9 @@ def export(
         list[str],
         typer.Argument(help="Names of boards or datasets, several for one table; or path of a leaderboard.json."),
     ],
-    to: Annotated[str, typer.Option("--to", help="latex, markdown, csv, json or console.")] = "console",
+    to: Annotated[
+        str, typer.Option("--to", help="latex, markdown, csv, json, console; every-eval-ever: a folder of records.")
+    ] = "console",
     table: Annotated[
         str,
         typer.Option(
@@ -98,14 +100,31 @@ def export(
         str | None, typer.Option(help="With --table ablation: the row that the others are compared with.")
     ] = None,
     siunitx: Annotated[bool, typer.Option("--siunitx", help="In LaTeX: align numbers with siunitx.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of stdout.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write instead of stdout; every-eval-ever: folder.")
+    ] = None,
+    instances: Annotated[
+        bool,
+        typer.Option("--instances", help="every-eval-ever: every prediction too; needs the corpora, to say if right."),
+    ] = False,
+    data_dir: DataDir = None,
     results_dir: ResultsDir = None,
+    plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
     """Print a table of a board for a paper or a page, from the stored runs as they are now."""
-    from harness.export import export_leaderboard
+    from harness.export import RECORDS, export_leaderboard
     from harness.store.atomic import write_atomic
 
+    if to == RECORDS:
+        from harness.cli.records import export_records
+
+        if len(boards) > 1 or table != "main":
+            raise ConfigError(f"--to {RECORDS} writes the records of one board; leave out --table and the other boards")
+        export_records(boards[0], output, find_layout(results_dir), instances, data_dir, plugin, as_json)
+        return
+    if instances:
+        raise ConfigError(f"--instances is for --to {RECORDS}; leave it out with {to!r}")
     leaderboard = _find_board(boards, table, results_dir)
     text = export_leaderboard(leaderboard, "json" if as_json else to, table, full=full, siunitx=siunitx)
     if output is None:
@@ -129,7 +148,7 @@ def _find_board(boards: list[str], table: str, results_dir: Path | None) -> Lead
             raise StoreError(f"{stored[0]!r} does not exist; give a board's name or the path of a leaderboard.json")
         return read_leaderboard(path.read_bytes().decode("utf-8", errors="replace"))
     layout, labels = find_layout(results_dir), table == "labels"
-    specs = {name: _open(name, layout) for name in boards}
+    specs = {name: open_board(name, layout) for name in boards}
     store = next(store for _, store in specs.values())
     if len(specs) == 1:
         return build_leaderboard(boards[0], specs[boards[0]][0], store, labels=labels)

@@ -124,7 +124,7 @@ def slices(plugin: Plugins = None, as_json: Json = False) -> None:
 
 @app.command()
 def runs(results_dir: ResultsDir = None, as_json: Json = False) -> None:
-    """Sealed runs, broken ones with their cause."""
+    """Sealed runs, imported ones with where they come from, broken ones with their cause."""
     from harness.errors import StoreError
     from harness.store import RunStore
     from harness.store.layout import MANIFEST
@@ -133,7 +133,7 @@ def runs(results_dir: ResultsDir = None, as_json: Json = False) -> None:
     layout = find_layout(results_dir)
     rows: list[dict[str, Any]] = []
     for folder in RunStore(layout).folders():
-        row = {"name": folder.name, **dict.fromkeys(("predictor", "dataset", "split", "seed", "coverage"))}
+        row = {"name": folder.name, **dict.fromkeys(("predictor", "dataset", "split", "seed", "coverage", "imported"))}
         try:
             manifest = read_manifest(folder / MANIFEST)
             row |= {
@@ -142,6 +142,7 @@ def runs(results_dir: ResultsDir = None, as_json: Json = False) -> None:
                 "split": manifest.data.split,
                 "seed": manifest.seed,
                 "coverage": round(manifest.coverage, 6),
+                "imported": (manifest.predictor.imported or {}).get("from"),
             }
             error = None
         except StoreError as broken:

@@ -19,6 +19,7 @@ from harness.cli import (
     explain,
     export_tasks,
     features,
+    importing,
     leaderboard,
     listing,
     literature,
@@ -59,6 +60,7 @@ app.add_typer(listing.app, name="list")
 data.app.command()(describe_video.describe_video)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
+app.add_typer(importing.app, name="import")
 app.add_typer(cache.app, name="cache")
 app.add_typer(prompt.app, name="prompt")
 app.add_typer(leaderboard.app, name="leaderboard")

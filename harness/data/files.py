@@ -91,6 +91,13 @@ class Value:
         keys = [replace(self, content=key).text(blank=True) for key in content]
         return {key: self._inside(f".{key}" if self.where else key, content[key]) for key in keys}
 
+    def field(self, key: str) -> Value:
+        """Returns one field of an object that may have others; raises DataError where it is missing."""
+        fields = self.mapping()
+        if key not in fields:
+            raise self.error(f"key {key!r} is missing")
+        return fields[key]
+
     def items(self) -> list[Value]:
         """Returns the items of a list; raises DataError for anything else and for an empty one."""
         content = self._of(list, "a list")
@@ -112,6 +119,13 @@ class Value:
     def flag(self) -> bool:
         """Returns a truth value; raises DataError for anything else."""
         content: bool = self._of(bool, "true or false")
+        return content
+
+    def whole(self) -> int:
+        """Returns a whole number; raises DataError for anything else."""
+        content: int = self._of(int, "a whole number")
+        if isinstance(content, bool):
+            raise self.error(f"found {content}; expected a whole number")
         return content
 
     def choice(self, allowed: Sequence[str]) -> str:

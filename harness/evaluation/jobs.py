@@ -18,7 +18,7 @@ from harness.predictors import PREDICTORS, Predictor, PredictorCard, PredictorSp
 from harness.predictors.build import build_predictor, resolve_params
 from harness.predictors.prompted import PromptedPredictor
 from harness.predictors.session import Session
-from harness.schema.run import DataRecord, Job, PredictorRecord, RunConfig
+from harness.schema.run import Job, PredictorRecord, RunConfig
 from harness.store.atomic import sha256_of
 from harness.store.layout import Layout
 
@@ -75,22 +75,6 @@ class PreparedRun:
             params_changed={k: v for k, v in self.config.params.items() if v != defaults[k]},
             code_sha256=code_sha256(self.spec.build),
             facts=facts,
-        )
-
-    def data_record(self) -> DataRecord:
-        """Returns what the manifest says of the data."""
-        split, card = self.split, self.dataset.card
-        return DataRecord(
-            dataset=self.dataset.name,
-            split=split.name,
-            fingerprint=split.fingerprint,
-            dataset_fingerprint=self.dataset.fingerprint,
-            labels=split.label_set.labels,
-            neutral=split.label_set.neutral,
-            n_dialogues=sum(bool(d.labelled()) for d in split.dialogues),
-            n_utterances=len(split.gold),
-            metric=card.metric,
-            notes=card.table_notes,
         )
 
 

@@ -9,7 +9,6 @@ import shutil
 import sys
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -25,15 +24,14 @@ from harness.features import FeatureSource
 from harness.predictors import Predictor
 from harness.predictors.answers import check_answers
 from harness.predictors.session import FitProgress, Session
-from harness.schema import STATUSES, Dialogue
-from harness.schema.run import Manifest, RunOutcome, RunStatus
+from harness.schema import Dialogue
+from harness.schema.run import RunOutcome, RunStatus
 from harness.store import StoredRun, provenance
 from harness.store.atomic import sha256_of, write_atomic
-from harness.store.generations import encode_generations
 from harness.store.layout import CHECKPOINTS, DIALOGUES, ERROR, FITTED, GENERATIONS, LOCK, LOG, MANIFEST, PREDICTIONS
-from harness.store.predictions import encode_dialogues, encode_predictions, tabulate_dialogues
 from harness.store.run_log import RunLog
-from harness.store.run_store import encode_manifest, read_manifest
+from harness.store.run_store import read_manifest
+from harness.store.sealing import describe_data, seal_run
 
 BATCH_DIALOGUES = 16
 """Dialogues handed at once to a predictor whose `predict_batch` returns a list; others get one after another.
@@ -233,37 +231,23 @@ def _seconds_since(begin: float) -> float:
 
 
 def _seal(run: PreparedRun, folder: Path, log: RunLog, facts: Mapping[str, Any]) -> None:
-    """Writes tables, then the manifest with their hashes."""
-    content, split = log.content, run.split
-    predictions = {p.utterance_id: p for answer in content.predictions.values() for p in answer}
-    files = {
-        PREDICTIONS: encode_predictions(split, predictions),
-        DIALOGUES: encode_dialogues(tabulate_dialogues(split, predictions)),
-    }
-    if any(prediction.generation for prediction in predictions.values()):
-        files[GENERATIONS] = encode_generations(predictions.values())
-    for name, data in files.items():
-        write_atomic(folder / name, data)
-    statuses = Counter(p.status for p in predictions.values())
-    manifest = Manifest(
-        format=1,
-        run_id=run.config.run_id,
-        seed=run.config.seed,
+    content = log.content
+    seal_run(
+        folder,
+        run.split,
+        {p.utterance_id: p for answer in content.predictions.values() for p in answer},
+        config=run.config,
         predictor=run.predictor_record(facts),
-        data=run.data_record(),
-        statuses={status: statuses[status] for status in STATUSES},
-        versions=provenance.versions(),
-        git=provenance.git_state(),
-        hardware=provenance.hardware(),
+        data=describe_data(run.dataset, run.split),
         times={
             "started": content.started,
             "fit_seconds": round(content.fit_seconds, 3),
             "predict_seconds": round(content.predict_seconds, 3),
             "n_sessions": content.n_sessions,
         },
-        files={name: sha256_of(data) for name, data in files.items()},
+        versions=provenance.versions(),
+        hardware=provenance.hardware(),
     )
-    write_atomic(folder / MANIFEST, encode_manifest(manifest))
 
 
 def _is_sealed(folder: Path) -> bool:

@@ -1,7 +1,7 @@
 """Exporters: pure functions from a `Leaderboard` to text. They read and write no file and print nothing.
 
 A table is exported as records (CSV, JSON: `harness.leaderboard.frames`) or for people (LaTeX, Markdown, console:
-`grid`).
+`grid`); `every_eval_ever` alone needs the runs behind a board too, and makes several files of it.
 Percent appears here and nowhere else. `numbers` decides on digits, `rows` on words, `escape` on what a format allows.
 """
 
@@ -25,7 +25,7 @@ from harness.export.pairs import pairs_grids
 from harness.leaderboard.frames import TABLES, make_records
 from harness.leaderboard.leaderboard import Leaderboard
 
-__all__ = ["FORMATS", "TABLES", "export_leaderboard", "read_leaderboard"]
+__all__ = ["FORMATS", "RECORDS", "TABLES", "export_leaderboard", "read_leaderboard"]
 
 GRIDS: Mapping[str, Callable[[Leaderboard], tuple[Grid, ...]]] = MappingProxyType(
     {"main": main_grids, "datasets": datasets_grids, "labels": labels_grids, "pairs": pairs_grids}
@@ -38,6 +38,9 @@ WHOLE: Mapping[str, Callable[[Leaderboard], str]] = MappingProxyType(
     {"console": to_console, "markdown": to_markdown, "json": to_json}
 )
 """Formats in which the main table comes with all that a board holds."""
+
+RECORDS = "every-eval-ever"
+"""The format that is a folder of files, and needs the runs behind a board: see `harness.export.every_eval_ever`."""
 
 
 def export_leaderboard(
@@ -58,7 +61,7 @@ def export_leaderboard(
         ConfigError: the board does not hold what the table shows, or an option does not fit.
     """
     if to not in FORMATS:
-        raise UnknownNameError.of("format", to, FORMATS, "type: erc-harness export BOARD --to latex")
+        raise UnknownNameError.of("format", to, (*FORMATS, RECORDS), "type: erc-harness export BOARD --to latex")
     if siunitx and to != "latex":
         raise ConfigError(f"siunitx is a package of LaTeX, and the format is {to!r}; add --to latex")
     records = make_records(board, table, full)

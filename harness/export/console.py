@@ -60,9 +60,9 @@ def grid_to_console(grid: Grid, width: int = 110) -> str:
         for row in rows:
             for i, own in zip(names, narrow, strict=True):
                 row[i] = _fold(row[i], own)
-    lines = _draw(heads, words, rows)
-    notes = [line for dataset, note in grid.notes for line in _wrap(f"! {one_line(dataset)}: {one_line(note)}", width)]
-    caption = _wrap(one_line(" ".join(grid.caption)).replace("Bold: ", "*: ").replace("Underlined:", "†:"), width)
+    lines = draw_grid(heads, words, rows)
+    notes = [line for dataset, note in grid.notes for line in wrap(f"! {one_line(dataset)}: {one_line(note)}", width)]
+    caption = wrap(one_line(" ".join(grid.caption)).replace("Bold: ", "*: ").replace("Underlined:", "†:"), width)
     parts = [one_line(grid.title), "", *lines, *notes, f"Signature: {one_line(grid.signature)}", "", *caption]
     return "\n".join(parts) + "\n"
 

@@ -63,7 +63,7 @@ class PredictorRecord:
 
     name: str
     origin: str
-    """'erc-harness', a distribution, or a plugin's module."""
+    """'erc-harness', a distribution, or a plugin's module; of an imported run the harness that made it."""
     card: Mapping[str, Any]
     """Fields of its `PredictorCard`."""
     params_given: Mapping[str, Any]
@@ -76,6 +76,12 @@ class PredictorRecord:
     """Of the source file that defines it; '' if there is none."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What it says of itself once it has predicted: model revision, template and its hash, exemplars, usage, ..."""
+
+    @property
+    def imported(self) -> Mapping[str, Any] | None:
+        """Where an imported run comes from: {from, samples, and task, results and scores if told}; None for our own."""
+        found: Mapping[str, Any] | None = self.facts.get("imported")
+        return found
 
     @property
     def label(self) -> str:
@@ -123,7 +129,7 @@ class Manifest:
     hardware: Mapping[str, Any]
     """{platform, processor, n_cores, memory_gib, accelerator}."""
     times: Mapping[str, Any]
-    """{started: ISO 8601 UTC, fit_seconds, predict_seconds, n_sessions}."""
+    """{started: ISO 8601 UTC, fit_seconds, predict_seconds (None: not told), n_sessions}."""
     files: Mapping[str, str]
     """SHA-256 by file name."""
 

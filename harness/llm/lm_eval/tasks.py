@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from harness.data import Dataset, Split
 from harness.errors import ConfigError, PromptError
 from harness.llm.lm_eval import task_utils
 from harness.llm.lm_eval.backend import END
+from harness.llm.lm_eval.origin import TaskOrigin
 from harness.prompting import Form, LabelNames, Prompt, Template, Window
 from harness.schema import DialogueView
 
@@ -46,7 +47,9 @@ README = """# {title}, split {split}, for lm-eval
   (`-P answers=generate`). An answer without a label counts as wrong; `no_label` is their share. lm-eval does not tell
   which texts were cut by the limit of {max_new_tokens} tokens, so that each is read as if it had ended by itself.
 - Prompts: template {template}, {window} before the target, labels as {shown}, form {form}.
-- `id` and `dialogue` in each document are the ids that erc-harness uses; `export.json` says what this is an export of.
+- `id` and `dialogue` in each document are the ids that erc-harness uses; `origin` says what this is an export of.
+- With `--log_samples --output_path OUT` lm-eval keeps the answers; to put them on a board of erc-harness as a run:
+  `erc-harness import lm-eval OUT/.../samples_....jsonl --dataset {dataset} --split {split} --name NAME`
 """
 
 
@@ -110,12 +113,16 @@ def export_tasks(
     )
     n_shown = "all utterances" if window.n_utterances is None else f"up to {window.n_utterances} utterances"
     readme = README.format(
-        title=card.title, split=split, n_documents=len(prompts), license=card.license, command=command,
+        title=card.title, dataset=dataset.name, split=split, n_documents=len(prompts), license=card.license,
+        command=command,
         warning="" if card.redistributable else " Its text may not be passed on: keep this folder to yourself.",
         choice=tasks[0], generate=tasks[1], max_new_tokens=MAX_NEW_TOKENS, template=template.name, window=n_shown,
         shown=", ".join(names.shown), form=form,
     )  # fmt: skip
-    documents = "".join(json.dumps(doc, ensure_ascii=False) + "\n" for doc in _documents(part, prompts))
+    origin = asdict(_origin(part, template, window, names, form))
+    documents = "".join(
+        json.dumps({**doc, "origin": origin}, ensure_ascii=False) + "\n" for doc in _documents(part, prompts)
+    )
     delimiter = _delimiter(prompts, names)
     files = {
         "documents.jsonl": documents,
@@ -126,21 +133,28 @@ def export_tasks(
     }
     about = {
         "format": FORMAT,
-        "version": 1,
-        "dataset": dataset.name,
-        "split": split,
-        "fingerprint": part.fingerprint,
+        "version": 2,
+        **origin,
         "license": card.license,
-        "template": {"name": template.name, "sha256": template.sha256},
-        "window": window.n_utterances,
-        "form": form,
-        "labels": list(names.label_set.labels),
-        "shown": list(names.shown),
         "n_documents": len(prompts),
         "files": sorted(files),
     }
     _write(folder, about, files)
     return ExportedTasks(dataset.name, split, folder, tasks, len(prompts), ("export.json", *sorted(files)), command)
+
+
+def _origin(split: Split, template: Template, window: Window, names: LabelNames, form: Form) -> TaskOrigin:
+    return TaskOrigin(
+        dataset=split.dataset,
+        split=split.name,
+        fingerprint=split.fingerprint,
+        labels=names.label_set.labels,
+        shown=names.shown,
+        template=template.name,
+        template_sha256=template.sha256,
+        form=form,
+        window=window.n_utterances,
+    )
 
 
 def _prompts(
