@@ -35,7 +35,7 @@ from harness.export.escape import escape_markdown, latex_escape, markdown_code, 
 from harness.export.jsonfile import stored
 from harness.export.latex import latex_digits, latex_label, latex_template
 from harness.export.rows import CORRECTIONS, SCOPES
-from harness.leaderboard.build import TEST_TITLES
+from harness.leaderboard.records import TEST_TITLES
 from harness.metrics import metric_title
 from harness.slices.atlas import Atlas, SliceRow, SliceScore
 

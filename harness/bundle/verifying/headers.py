@@ -40,6 +40,7 @@ def make_header(
     new = dict(header)
     new |= {key: data[key] for key in ("dataset", "split", "fingerprint", "labels")}
     new |= {"n_utterances": int(raw[0][0].sum()), "n_dialogues": int((raw[0][0].sum(axis=(1, 2)) > 0).sum())}
+    new["n_gold"] = dict(zip(data["labels"], raw[0][0].sum(axis=(0, 2)).tolist(), strict=True))
     new |= {"n_clusters": panel.n_units, "effective_clusters": panel.effective_units, "n_pairs": len(pairs)}
     new |= dict.fromkeys(("critical_value", "median_pair_se", "detectable", "detectable_adjusted"))
     if critical is not None:

@@ -23,7 +23,10 @@ NOTHING = Outcome(np.array([]))
 
 
 def recompute(evidence: Evidence) -> Document:
-    """Returns the document with every number computed anew; `label_f1`, `seed_scores` and `f1` are added to entries."""
+    """Returns the document with every number computed anew; more is added than a board holds.
+
+    Entries get `label_f1`, `seed_scores` and `f1`, headers `n_gold`: utterances by gold label.
+    """
     document = dict(evidence.document)
     blocks = [_block(header, evidence) for header in document["headers"]]
     first: Outcome = blocks[0][3]

@@ -12,6 +12,12 @@ from .evidence import Document
 from .tex import LAYOUT, Cell, Grid, plain, read_tables
 from .words import entries_of, metric_title, name_of, table_sentences
 
+LABEL = re.compile(r"(?P<label>.+) \((?P<n_gold>[\d,]+)\)")
+"""Head of a column of F1 by label."""
+
+TERMS = ("F1 by label", "F1 in percent; in brackets", "F1 in percent, mean over seeds; in brackets")
+"""Words of captions with a digit that is no number."""
+
 NUMBER = re.compile(r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?")
 
 
@@ -33,6 +39,11 @@ def _check_grid(file: str, grid: Grid, document: Document) -> Iterator[Differenc
     datasets = dict.fromkeys(dataset for dataset, *_ in columns)
     names = dict.fromkeys(name_of(entry) for dataset in datasets for entry in entries_of(document, dataset))
     yield from _compare_names(file, first, list(names), [row[0].text for row in grid.rows])
+    for dataset, head, _ in columns:
+        if label := _label_of(head, dataset, document):
+            wanted = f"{label} ({_header(dataset, document)['n_gold'][label]:,})"
+            if head != wanted:
+                yield Difference(file, f"head of column {label!r}", repr(wanted), repr(head))
     for row in grid.rows:
         for dataset, head, place in columns:
             entry = next((e for e in entries_of(document, dataset) if name_of(e) == row[0].text), None)
@@ -89,9 +100,15 @@ def _expected(head: str, found: str, dataset: str, entry: Document, document: Do
     }
     if head in known:
         return [known[head]]
-    if head in entry["label_f1"]:
-        return [digits.percent(entry["label_f1"][head], n) for n in (1, 2)]
+    if label := _label_of(head, dataset, document):
+        return [digits.percent(entry["label_f1"][label])]
     return []
+
+
+def _label_of(head: str, dataset: str, document: Document) -> str | None:
+    """Returns the label whose F1 a column holds; None: it holds something else."""
+    found = LABEL.fullmatch(head)
+    return found["label"] if found and found["label"] in _header(dataset, document)["n_gold"] else None
 
 
 def _check_pairs(file: str, grid: Grid, document: Document) -> Iterator[Difference]:
@@ -161,7 +178,7 @@ def _prose(tex: str) -> str:
 
 def _quoted(document: Document) -> set[str]:
     """Returns the words of others that may hold digits: names, titles, notes and signatures."""
-    words = {document["title"], document["board"], document["signature"]}
+    words = {document["title"], document["board"], document["signature"], *TERMS}
     words |= {metric_title(document, metric) for metric in document["metrics"]}
     for header in document["headers"]:
         words |= {header["dataset"], header["signature"], *header["warnings"], *header["labels"]}
@@ -176,8 +193,11 @@ def _shape(sentence: str) -> str:
 
 
 def _primary(dataset: str, document: Document) -> str:
-    header = next(header for header in document["headers"] if header["dataset"] == dataset)
-    return metric_title(document, header["metric"])
+    return metric_title(document, _header(dataset, document)["metric"])
+
+
+def _header(dataset: str, document: Document) -> Document:
+    return next(header for header in document["headers"] if header["dataset"] == dataset)
 
 
 def _close(text: str) -> str:
