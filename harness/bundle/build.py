@@ -55,7 +55,7 @@ def build_bundle(board: str, spec: BoardSpec, store: RunStore) -> dict[str, byte
         UnknownNameError: a metric is not known.
     """
     whole = build_leaderboard(board, spec, store, labels=True)
-    leaderboard = replace(whole, published=(), published_slips=())  # no predictions are behind them
+    leaderboard = replace(whole, published=(), published_slips=(), averages=None)  # what no table of a bundle shows
     stored = {path: store.find(str(store.layout.root / path)) for entry in whole.entries for path in entry.runs}
     for run in stored.values():
         run.check_seal()
