@@ -39,12 +39,12 @@ name: runs on any content or commit of that name belong to the entry, and each c
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from harness.bounded import MAX_SETTINGS, parse_toml, read_bounded
 from harness.errors import ConfigError, UnknownNameError
 from harness.registry.registry import NAME
 from harness.schema.run import Job
@@ -187,9 +187,13 @@ def load_spec(board: str, layout: Layout) -> BoardSpec:
 
 def _read(path: Path) -> BoardSpec:
     try:
-        return BoardSpec.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = parse_toml(read_bounded(path, MAX_SETTINGS).decode())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; write it anew") from error
+    except ValueError as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    try:
+        return BoardSpec.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:
