@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable
 from decimal import InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 MAX_SETTINGS = 4 << 20
 """Bytes of a file that people write by hand, such as a board.toml; the largest here has under 100 kB."""
@@ -26,18 +26,23 @@ MAX_DEPTH = 64
 """Levels of lists and objects inside each other; ours have under ten. A deeper value could not be printed."""
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a file for reading; raises OSError where it cannot be read, or is a folder, a pipe or a device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe that nobody writes would wait
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
 def read_bounded(path: Path, max_bytes: int = MAX_DOCUMENT) -> bytes:
     """Returns the content of a file; one that is too large is refused by its size, before anything is read.
 
     Raises:
-        OSError: the file cannot be read, is too large, or is a folder, a pipe or a device; `strerror` says which.
+        OSError: as `open_regular`, or the file is too large; `strerror` says which.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe that nobody writes would wait
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        content = file.read(max_bytes + 1) if found.st_size <= max_bytes else None
+    with open_regular(path) as file:
+        content = file.read(max_bytes + 1) if os.fstat(file.fileno()).st_size <= max_bytes else None
     if content is None or len(content) > max_bytes:
         raise OSError(errno.EFBIG, f"it has more than {max_bytes} bytes, expected no more", str(path))
     return content

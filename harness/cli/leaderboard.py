@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.bounded import read_bounded
 from harness.cli.options import Json, Quiet, ResultsDir, find_layout
 from harness.cli.output import note, print_json, print_text
 from harness.cli.run import warn_missing
@@ -101,7 +102,11 @@ def export(
     if path.suffix == ".json":
         if not path.is_file():
             raise StoreError(f"{board!r} does not exist; give a board's name or the path of a leaderboard.json")
-        leaderboard = read_leaderboard(path.read_bytes().decode("utf-8", errors="replace"))
+        try:
+            text = read_bounded(path).decode("utf-8", errors="replace")
+        except OSError as error:
+            raise StoreError(f"{board!r} cannot be read: {error.strerror}; give a leaderboard.json") from error
+        leaderboard = read_leaderboard(text)
     else:
         leaderboard, _ = build_board(board, find_layout(results_dir))
     text = export_leaderboard(leaderboard, "json" if as_json else to)

@@ -46,9 +46,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from harness.bounded import MAX_SETTINGS, parse_toml, read_bounded
 from harness.errors import ConfigError, UnknownNameError
-from harness.registry.registry import NAME
+from harness.registry.registry import FILE_NAME, NAME
 from harness.schema.run import Job
 from harness.store.layout import Layout
+
+REMOTE_CODE = "trust_remote_code"
+"""What lets code run that comes with weights: a user types it, no file implies it."""
 
 
 class PredictorEntry(BaseModel):
@@ -90,7 +93,7 @@ class LiteratureSpec(BaseModel):
     @classmethod
     def _files_beside(cls, files: tuple[str, ...]) -> tuple[str, ...]:
         for name in files:
-            if Path(name).name != name or not name.endswith(".toml"):
+            if not FILE_NAME.fullmatch(name) or not name.endswith(".toml"):
                 raise ValueError("expected names of .toml files that lie beside the board.toml")
         return files
 
@@ -143,6 +146,12 @@ class BoardSpec(BaseModel):
     def _entries_fit(self) -> BoardSpec:
         for name in sorted(self.shared.keys() - {entry.name for entry in self.predictors}):
             raise ValueError(f"shared parameters of {name!r}, which the board does not list")
+        for params in (*self.shared.values(), *(entry.params for entry in self.predictors)):
+            if any(REMOTE_CODE in f"{key}={value}" for key, value in params.items()):
+                raise ValueError(
+                    f"{REMOTE_CODE} in a board, which is data and may let no code run; make that run by hand and rank "
+                    "it with: other_runs = true"
+                )
         for entry in self.predictors:
             for dataset in sorted(set(entry.datasets or ()) - set(self.datasets)):
                 raise ValueError(f"{entry.name!r} is to run on {dataset!r}, which is no dataset of the board")

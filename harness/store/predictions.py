@@ -142,8 +142,8 @@ def decode_dialogues(content: bytes, labels: tuple[str, ...]) -> DialogueTable:
     counts = _matrix(table["confusion"].combine_chunks()).astype(np.int64).reshape(-1, n_labels, n_labels + 1)
     calibration = None
     if "n_scored" in table.column_names:
-        columns = [table[field.name].combine_chunks() for field in fields(DialogueCalibration)]
-        calibration = DialogueCalibration(*(_matrix(c) if c.type.num_fields else _vector(c) for c in columns))
+        parts = [table[field.name].combine_chunks() for field in fields(DialogueCalibration)]
+        calibration = DialogueCalibration(*(_matrix(c) if c.type.num_fields else _vector(c) for c in parts))
     if (counts < 0).any():
         raise ValueError("counts are negative")
     confusion = DialogueConfusion(tuple(table["dialogue_id"].to_pylist()), labels, counts)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.bounded import MAX_DOCUMENT, read_bounded
-from harness.errors import StoreError, UnknownNameError
-from harness.schema import Generation, Prediction
+from harness.errors import ConfigError, StoreError, UnknownNameError
+from harness.registry.registry import NAME
+from harness.schema import STATUSES, Generation, LabelSet, Prediction
 from harness.schema.run import Manifest, RunConfig
 from harness.store.atomic import sha256_of
 from harness.store.generations import decode_generations
@@ -132,6 +133,9 @@ def read_manifest(path: Path) -> Manifest:
         raise StoreError(
             f"{path} is corrupt: {where + ': ' if where else ''}{first['msg']}; {_remedy(path.parent)}"
         ) from error
+    fault = _fault(manifest)
+    if fault is not None:
+        raise StoreError(f"{path} is corrupt: {fault}; {_remedy(path.parent)}")
     _check_place(manifest, path)
     return manifest
 
@@ -146,6 +150,29 @@ def _manifest_type() -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Manifest)
+
+
+def _fault(manifest: Manifest) -> str | None:
+    """Returns what a manifest says that no run can be; None if nothing."""
+    card, data = manifest.predictor.card, manifest.data
+    for name in (data.dataset, manifest.predictor.name):
+        if not NAME.fullmatch(name):
+            return f"{name!r} is no name of a dataset or predictor"
+    if not 0 <= manifest.seed < 1 << 63:
+        return "its seed is no whole number from 0 up, of 63 bits"
+    if not (isinstance(card.get("context"), str) and isinstance(card.get("deterministic"), bool)):
+        return "the predictor's card has no context, or does not say whether it is deterministic"
+    modalities = card.get("modalities")
+    if not isinstance(modalities, list) or not all(isinstance(modality, str) for modality in modalities):
+        return "the modalities of the predictor's card are no list of texts"
+    statuses = manifest.statuses
+    if not set(statuses) <= {*STATUSES} or min(statuses.values(), default=0) < 0:
+        return f"it counts the statuses {dict(statuses)}; expected {', '.join(STATUSES)}"
+    try:
+        LabelSet(data.labels, neutral=data.neutral)
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 def _check_place(manifest: Manifest, path: Path) -> None:
