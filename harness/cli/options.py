@@ -31,9 +31,10 @@ Quiet = Annotated[
 
 
 def _note_code(context: typer.Context, plugins: list[str] | None) -> list[str] | None:
-    """Says once a command what will run as code."""
-    if plugins and not context.params.get("quiet"):
-        note(f"{', '.join(plugins)}: a plugin is code and runs with all your rights; everything else is read as data")
+    """Says once a command which files will run as code."""
+    files = [plugin for plugin in plugins or () if Path(plugin).is_file()]
+    if files and not context.params.get("quiet"):
+        note(f"{', '.join(files)}: a plugin is code and runs with all your rights; everything else is read as data")
     return plugins
 
 
