@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 MAX_ROWS = 4_000_000
 """Rows of a table; the largest corpus in use has under 100,000 utterances."""
-
-MAX_VALUES = 64 * MAX_ROWS
-"""Values of a column, over all its lists."""
 
 MAX_UNPACKED = 1 << 30
 """Bytes of a table when it is unpacked: a few kB of Parquet can hold the same row a million times."""
@@ -46,11 +43,13 @@ def from_parquet(content: bytes, columns: Mapping[str, Any], optional: Mapping[s
         file = pq.ParquetFile(pa.BufferReader(content))
         _check_columns(file.schema_arrow, columns, optional)
         _check_sizes(file.metadata)
-        texts = [path for path, column in _leaves(file.metadata) if column.physical_type == "BYTE_ARRAY"]
+        leaves = [file.schema.column(i) for i in range(len(file.schema))]
+        texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
         # One thread: a pool that is still starting when a short command ends aborts the process.
         reader = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False, read_dictionary=texts)
         table = reader.read(use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+        table.validate(full=True)  # reading alone lets indices stand that lead out of their dictionary
+    except (pa.ArrowException, OSError, KeyError) as error:
         raise ValueError(f"no Parquet file: {' '.join(str(error).split())}") from error
     _bound("bytes of text", sum(_text_bytes(chunk) for column in table.columns for chunk in column.chunks))
     return table
@@ -75,19 +74,10 @@ def _plain(kind: Any) -> Any:
 
 
 def _check_sizes(metadata: Any) -> None:
+    """Checks what the groups of rows claim; to ask for single columns could abort the process on a damaged file."""
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    _bound("rows", metadata.num_rows, MAX_ROWS)
-    _bound("rows", sum(group.num_rows for group in groups), MAX_ROWS)
-    _bound("bytes", sum(column.total_uncompressed_size for _, column in _leaves(metadata)))
-    _bound("values", max((column.num_values for _, column in _leaves(metadata)), default=0), MAX_VALUES)
-
-
-def _leaves(metadata: Any) -> Iterator[tuple[str, Any]]:
-    """Yields the parts of columns in a file, with their paths in the schema."""
-    for i in range(metadata.num_row_groups):
-        group = metadata.row_group(i)
-        for column in (group.column(j) for j in range(group.num_columns)):
-            yield column.path_in_schema, column
+    _bound("rows", max(metadata.num_rows, sum(group.num_rows for group in groups)), MAX_ROWS)
+    _bound("bytes", sum(group.total_byte_size for group in groups))
 
 
 def _text_bytes(chunk: Any) -> int:

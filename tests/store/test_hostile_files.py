@@ -9,7 +9,7 @@ import re
 import resource
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +29,7 @@ from harness.leaderboard.spec import BoardSpec, load_spec
 from harness.schema.run import RunConfig
 from harness.store import RunStore, StoredRun
 from harness.store.layout import Layout, beside
+from harness.store.predictions import decode_predictions
 from harness.store.run_store import encode_manifest, read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -288,6 +289,20 @@ def test_damaged_tables_raise_harness_errors_only(run: Path, name: str) -> None:
             assert "\n" not in str(error)
 
     check()
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
+def test_any_byte_of_a_table_may_be_wrong(flip: int) -> None:
+    ids, labels = [f"u{i}" for i in range(40)], ["joy", "anger", "fear"] * 13 + ["joy"]
+    scores = pa.array([[1.0, 0.0, 0.0]] * 40, pa.list_(pa.float32(), 3))
+    content = packed(
+        pa.table({"dialogue_id": ids, "utterance_id": ids, "label": labels, "status": ["ok"] * 40, "scores": scores})
+    )
+    assert len(decode_predictions(content, ("joy", "anger", "fear"))) == 40
+    for at in range(len(content)):
+        damaged = content[:at] + bytes([content[at] ^ flip]) + content[at + 1 :]
+        with suppress(ValueError, TypeError):  # what `StoredRun` turns into a StoreError
+            decode_predictions(damaged, ("joy", "anger", "fear"))
 
 
 VALUES = st.recursive(
