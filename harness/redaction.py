@@ -1,18 +1,60 @@
-"""Text of others made fit to be quoted: one line, not long, and without secrets."""
+"""Text of others made fit to be shown: without secrets, nothing that a terminal obeys, and short where it is quoted."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 _LONGEST_TEXT = 300
 """Characters that are quoted."""
 
-_SECRETS = re.compile(r"(?i)bearer\s+[^\s'\",}]+|\bsk-[\w*.-]+|(?<=key provided: )\S+|(?<=api[-_]key[=:])\S+")
+_SECRETS = re.compile(
+    r"(?i)bearer\s+[^\s'\",}]+|\bsk-[\w*.-]+|\bhf_[a-z0-9]{16,}|(?<=key provided: )\S+|(?<=api[-_]key[=:])\S+"
+    r"|(?<=://)[^\s/@:]+:[^\s/@]+(?=@)"
+)
+"""What looks like a key: of OpenAI, of the hub, behind "api_key=", and user with password in an address."""
+
+_SECRET_NAMES = re.compile(r"(?i)(^|_)(key|token|secret|password)$")
+"""Names of environment variables whose values nothing may show."""
+
+_SHORTEST_SECRET = 8
+"""Characters; shorter values of such variables are words or switches."""
+
+_COMMANDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode categories that a terminal obeys rather than shows: control (ESC is one), format (bidirectional overrides),
+surrogates, line and paragraph separators."""
+
+
+def environment_secrets() -> tuple[str, ...]:
+    """Returns the values that nothing may show: keys, tokens and passwords in the environment, the longest first."""
+    found = {value for name, value in os.environ.items() if _SECRET_NAMES.search(name)}
+    return tuple(sorted((value for value in found if len(value) >= _SHORTEST_SECRET), key=len, reverse=True))
+
+
+def hide_secrets(text: str, secrets: Sequence[str] = ()) -> str:
+    """Returns the text with given keys, those of the environment, and what looks like one replaced."""
+    for secret in (*secrets, *environment_secrets()):
+        text = text.replace(secret, "[secret]")
+    return _SECRETS.sub("[secret]", text)
+
+
+def hide_secrets_in(value: Any) -> Any:
+    """Returns a value as JSON has it, with secrets hidden in every text of it."""
+    if isinstance(value, Mapping):
+        return {key: hide_secrets_in(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [hide_secrets_in(inner) for inner in value]
+    return hide_secrets(value) if isinstance(value, str) else value
 
 
 def redact(text: str, secrets: Sequence[str]) -> str:
     """Returns the text in one line, cut to what is worth quoting, with known keys and what looks like one replaced."""
-    for secret in secrets:
-        text = text.replace(secret, "[secret]")
-    return _SECRETS.sub("[secret]", " ".join(text.split()))[:_LONGEST_TEXT]
+    return hide_secrets(" ".join(text.split()), secrets)[:_LONGEST_TEXT]
+
+
+def is_command(character: str) -> bool:
+    """Returns whether a terminal would obey a character rather than show it."""
+    return unicodedata.category(character) in _COMMANDS

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.bounded import read_bounded
 from harness.cli.options import DataDir, Json, Plugins, Quiet, ResultsDir, find_layout
 from harness.cli.output import note, print_json, print_text
 from harness.cli.run import warn_missing
@@ -146,7 +147,10 @@ def _find_board(boards: list[str], table: str, results_dir: Path | None) -> Lead
         path = Path(stored[0])
         if not path.is_file():
             raise StoreError(f"{stored[0]!r} does not exist; give a board's name or the path of a leaderboard.json")
-        return read_leaderboard(path.read_bytes().decode("utf-8", errors="replace"))
+        try:
+            return read_leaderboard(read_bounded(path).decode("utf-8", errors="replace"))
+        except OSError as error:
+            raise StoreError(f"{stored[0]!r} cannot be read: {error.strerror}; give a leaderboard.json") from error
     layout, labels = find_layout(results_dir), table == "labels"
     specs = {name: open_board(name, layout) for name in boards}
     store = next(store for _, store in specs.values())

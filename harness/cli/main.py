@@ -32,7 +32,7 @@ from harness.cli import (
 )
 from harness.cli import run as run_command
 from harness.cli.argv import expand_repeated
-from harness.cli.output import clean
+from harness.cli.output import clean, note, print_error, print_traceback
 from harness.errors import HarnessError
 
 app = typer.Typer(
@@ -97,7 +97,7 @@ def main() -> None:
     try:
         code = command.main(args=expand_repeated(sys.argv[1:]), prog_name="erc-harness", standalone_mode=False)
     except HarnessError as error:
-        print(f"error: {clean(error)}", file=sys.stderr)
+        note(f"error: {clean(error)}")
         code = 2
     except (KeyboardInterrupt, typer.Abort):
         code = 130
@@ -105,10 +105,12 @@ def main() -> None:
         sys.stderr.close()
         code = 0
     except Exception as error:
-        if not hasattr(error, "format_message"):
-            raise
-        print(_usage(error), file=sys.stderr)  # a usage error of the option parser
-        code = 2
+        if hasattr(error, "format_message"):
+            print_error(_usage(error))  # a usage error of the option parser
+            code = 2
+        else:
+            print_traceback(error)
+            code = 1
     if code == 130:  # the option parser may have turned the interrupt into its exit code already
         print("interrupted; repeat the command to go on", file=sys.stderr)
     sys.exit(code)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.output import note
 from harness.errors import ConfigError
 from harness.store import provenance
 from harness.store.layout import Layout
@@ -23,12 +24,28 @@ ResultsDir = Annotated[
         "--results-dir", help="Folder of runs and boards. Default: ERC_RESULTS_DIR, ./results, or that of the checkout."
     ),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", is_eager=True, help="No progress and no notes on stderr.")
+]  # read first, since what other options have to say depends on it
+
+
+def _note_code(context: typer.Context, plugins: list[str] | None) -> list[str] | None:
+    """Says once a command which files will run as code."""
+    files = [plugin for plugin in plugins or () if Path(plugin).is_file()]
+    if files and not context.params.get("quiet"):
+        note(f"{', '.join(files)}: a plugin is code and runs with all your rights; everything else is read as data")
+    return plugins
+
+
 Plugins = Annotated[
     list[str] | None,
-    typer.Option("--plugin", help="Python file or module that registers predictors or datasets; may be repeated."),
+    typer.Option(
+        "--plugin",
+        callback=_note_code,
+        help="Python file or module that registers predictors or datasets; may be repeated. It runs as you.",
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]
 
 
 class NamingName(StrEnum):

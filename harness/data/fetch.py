@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from harness.bounded import read_bounded
 from harness.data.catalogue import DATASETS
 from harness.data.download import LIMITS, Limits, RemoteFile, download
 from harness.data.jsonl import find_jsonl
@@ -130,7 +132,7 @@ def _unpack(archive: Path, packed: tuple[Packed, ...], folder: Path, report: Cal
     """Writes files of an archive where they are not there yet; returns the paths of those written."""
     written = []
     with disk(archive):
-        outer = archive.read_bytes()
+        outer = read_bounded(archive, _MAX_UNPACKED)
     for member in packed:
         path = folder / member.name
         data = _member(_member(outer, member.archive, archive), member.name, archive)
@@ -152,13 +154,15 @@ def _member(data: bytes, name: str, archive: Path) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as bundle:
             for entry in bundle.namelist():
-                if entry.startswith("/") or "\\" in entry or ".." in PurePosixPath(entry).parts:
+                if re.match(r"/|[A-Za-z]:", entry) or "\\" in entry or ".." in PurePosixPath(entry).parts:
                     raise DataError.at(archive, f"entry {entry!r} leads out of the archive; expected plain paths")
             info = bundle.getinfo(name)
-            if info.file_size > _MAX_UNPACKED:
-                problem = f"entry {name!r} has {info.file_size} bytes; expected no more than {_MAX_UNPACKED}"
+            with bundle.open(info) as entry_file:  # `read` of a bundle would unpack all, whatever size it claims
+                content = entry_file.read(_MAX_UNPACKED + 1)
+            if len(content) > _MAX_UNPACKED:
+                problem = f"entry {name!r} has more than {_MAX_UNPACKED} bytes; expected no more"
                 raise DataError.at(archive, problem)
-            return bundle.read(info)  # reads no more than file_size
+            return content
     except KeyError:
         raise DataError.at(archive, f"entry {name!r} is missing; expected it in the release") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:

@@ -7,30 +7,34 @@ from __future__ import annotations
 
 import codecs
 import json
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.bounded import MAX_DOCUMENT, MAX_SETTINGS, open_regular, parse_toml, read_bounded
 from harness.errors import DataError
+
+MAX_LINE = 16 << 20
+"""Bytes of a line; the longest dialogue of a corpus in use has under 100 kB."""
 
 _CP1252 = {code: bytes([code]).decode("cp1252") for code in range(0x80, 0xA0) if code not in b"\x81\x8d\x8f\x90\x9d"}
 """Control characters that a cp1252 file turns into when read as Latin-1, to what they stood for."""
 
 
-def read_text(path: Path, *, cp1252: bool = False) -> str:
+def read_text(path: Path, *, cp1252: bool = False, max_bytes: int = MAX_DOCUMENT) -> str:
     """Returns the text of a UTF-8 file, without a byte order mark.
 
     Args:
         path: the file.
         cp1252: accept lines in cp1252 too, and undo the traces of a copy that took cp1252 for Latin-1.
+        max_bytes: a larger file is refused.
 
     Raises:
-        DataError: the file cannot be read or decoded, or holds nothing.
+        DataError: the file cannot be read or decoded, is too large, or holds nothing.
     """
     try:
-        raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        raw = read_bounded(path, max_bytes).removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise _unreadable(path, error) from None
     if not raw.strip():
@@ -48,11 +52,13 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yields the lines of a UTF-8 file that are not blank, with their numbers, reading no further than asked.
 
     Raises:
-        DataError: the file cannot be read or decoded.
+        DataError: the file cannot be read or decoded, or has a line that is too long.
     """
     try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, 1):
+        with open_regular(path) as file:
+            for number, raw in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), 1):
+                if len(raw) > MAX_LINE:
+                    raise DataError.at(path, f"more than {MAX_LINE} bytes; expected a line break before", line=number)
                 line = _decode(raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw, path, number)
                 if line.strip():
                     yield number, line
@@ -185,7 +191,7 @@ def read_toml(path: Path) -> Value:
     Raises:
         DataError: the file cannot be read or is broken.
     """
-    return Value(_parse("TOML", tomllib.loads, read_text(path), path, None), path)
+    return Value(_parse("TOML", parse_toml, read_text(path, max_bytes=MAX_SETTINGS), path, None), path)
 
 
 def _parse(kind: str, parse: Callable[[str], object], text: str, path: Path, line: int | None) -> object:

@@ -107,11 +107,16 @@ def read_jsonl(folder: Path, label_set: LabelSet) -> Mapping[str, Sequence[Dialo
         Dialogues by split, in the order of the files.
 
     Raises:
-        DataError: a line is not as the module describes, or test.jsonl is missing.
+        DataError: a line is not as the module describes, test.jsonl is missing, or another file has the same dialogues.
     """
     paths = {split: folder / f"{split}.jsonl" for split in SPLIT_NAMES}
-    present = {split: path for split, path in paths.items() if split == "test" or path.exists()}
-    return {split: list(_dialogues(path, label_set)) for split, path in present.items()}
+    present: dict[str, Path] = {split: path for split, path in paths.items() if split == "test" or path.exists()}
+    splits = {split: list(_dialogues(path, label_set)) for split, path in present.items()}
+    for split, dialogues in splits.items():
+        if split != "test" and dialogues == splits["test"]:
+            problem = "it holds the dialogues of test.jsonl; expected others, or systems would be chosen by the test"
+            raise DataError.at(present[split], problem)
+    return splits
 
 
 def _dialogues(path: Path, label_set: LabelSet) -> Iterator[Dialogue]:

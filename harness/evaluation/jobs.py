@@ -18,6 +18,7 @@ from harness.predictors import PREDICTORS, Predictor, PredictorCard, PredictorSp
 from harness.predictors.build import build_predictor, resolve_params
 from harness.predictors.prompted import PromptedPredictor
 from harness.predictors.session import Session
+from harness.redaction import environment_secrets, hide_secrets_in
 from harness.schema.run import Job, PredictorRecord, RunConfig
 from harness.store.atomic import sha256_of
 from harness.store.layout import Layout
@@ -74,7 +75,7 @@ class PreparedRun:
             params=dict(self.config.params),
             params_changed={k: v for k, v in self.config.params.items() if v != defaults[k]},
             code_sha256=code_sha256(self.spec.build),
-            facts=facts,
+            facts=hide_secrets_in(facts),
         )
 
 
@@ -91,10 +92,21 @@ def prepare(job: Job, settings: Settings) -> PreparedRun:
     get_metric(dataset.card.metric, dataset.card.label_set.labels, dataset.card.label_set.neutral)
     _check_buildable(spec, params, job.seed, dataset)
     identity = spec.build.identify(params)
+    _check_public(identity)
     config = RunConfig(spec.name, identity, dataset.name, dataset.fingerprint, job.split, job.seed)
     folder = Layout(settings.results_dir).run(dataset.name, job.split, spec.name, config.run_id)
     card = spec.build.refine_card(spec.card, params)
     return PreparedRun(job, spec, dataset, params, card, config, folder)
+
+
+def _check_public(params: Mapping[str, Any]) -> None:
+    """Checks that no parameter is a secret of this machine, since manifests are published; raises ConfigError."""
+    for key, value in params.items():
+        if any(secret in str(value) for secret in environment_secrets()):
+            raise ConfigError(
+                f"-P {key}=...: its value is a key or password of the environment, and a manifest would publish it; "
+                "let the predictor read it from the environment"
+            )
 
 
 def _check_buildable(spec: PredictorSpec, params: dict[str, Any], seed: int, dataset: Dataset) -> None:

@@ -24,6 +24,7 @@ from harness.features import FeatureSource
 from harness.predictors import Predictor
 from harness.predictors.answers import check_answers
 from harness.predictors.session import FitProgress, Session
+from harness.redaction import hide_secrets
 from harness.schema import Dialogue
 from harness.schema.run import RunOutcome, RunStatus
 from harness.store import StoredRun, provenance
@@ -86,13 +87,13 @@ def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutc
     except HarnessError as error:
         status, detail = "failed", str(error)
     except (Exception, SystemExit) as error:  # the predictor is foreign code: anything may come out of it
-        write_atomic(run.folder / ERROR, traceback.format_exc().encode())
+        write_atomic(run.folder / ERROR, hide_secrets(traceback.format_exc()).encode(errors="replace"))
         status = "failed"
         detail = f"{type(error).__name__}: {error}; the traceback is in {run.folder / ERROR}"
     config = run.config
     return RunOutcome(
         config.run_id, config.predictor, config.dataset, config.split, config.seed, str(run.folder), status,
-        round(time.perf_counter() - begin, 3), detail,
+        round(time.perf_counter() - begin, 3), hide_secrets(detail),
     )  # fmt: skip
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_DROPPED = {"Cc", "Cf", "Cs"}
-"""Unicode categories that reach no output: control (ESC is one), format (bidirectional overrides), surrogates."""
+from harness.redaction import is_command
 
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
 """First characters that make a spreadsheet evaluate a cell."""
@@ -63,7 +62,7 @@ _LATEX_BREAK = re.compile(r"(?<=[|;,=\[])(?=.)")
 def one_line(text: str) -> str:
     """Returns text composed (NFC), white space runs as one space, without control and format characters."""
     composed = unicodedata.normalize("NFC", text)
-    kept = (c for c in composed if c.isspace() or unicodedata.category(c) not in _DROPPED)
+    kept = (c for c in composed if c.isspace() or not is_command(c))
     return " ".join("".join(kept).split())
 
 

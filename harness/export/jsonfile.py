@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, NoReturn, get_type_hints
 
+from harness.bounded import parse_json
 from harness.errors import StoreError
 from harness.export.numbers import settle
 from harness.leaderboard.frames import Records
@@ -99,11 +100,11 @@ def stored(value: Any) -> Any:
 
 def _parse(text: str) -> dict[str, Any]:
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except json.JSONDecodeError as error:
         _fail(f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}")
-    except RecursionError:
-        _fail("nested too deeply")
+    except ValueError as error:
+        _fail(str(error))
     if not isinstance(document, dict):
         _fail(f"expected one JSON object, got {_short(document)}")
     return document

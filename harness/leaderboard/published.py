@@ -25,7 +25,7 @@ from harness.literature import (
 from harness.literature.files import Table
 from harness.literature.mismatches import find_data_mismatches
 from harness.store import RunStore
-from harness.store.layout import Layout
+from harness.store.layout import Layout, beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,9 @@ def open_literature(board: str, spec: LiteratureSpec | None, layout: Layout) -> 
     """Returns the published tables that a board may name: those of the package, and of its own files.
 
     Raises:
-        ConfigError: one of its files cannot be read or is not valid.
+        ConfigError: one of its files lies elsewhere, cannot be read or is not valid.
     """
-    return load_literature([layout.board(board) / name for name in (spec.files if spec else ())])
+    return load_literature([beside(layout.board(board), name) for name in (spec.files if spec else ())])
 
 
 def published_entries(board: Leaderboard, spec: LiteratureSpec, literature: Literature) -> tuple[PublishedEntry, ...]:

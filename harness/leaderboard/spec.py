@@ -39,17 +39,20 @@ name: runs on any content or commit of that name belong to the entry, and each c
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from harness.bounded import MAX_SETTINGS, parse_toml, read_bounded
 from harness.errors import ConfigError, IncompatibleRunsError, UnknownNameError
-from harness.registry.registry import NAME
+from harness.registry.registry import FILE_NAME, NAME
 from harness.schema.run import Job
 from harness.store.layout import Layout
+
+REMOTE_CODE = "trust_remote_code"
+"""What lets code run that comes with weights: a user types it, no file implies it."""
 
 TOGETHER = ("split", "seeds", "metric", "scope", "unit", "test", "correction", "alpha", "n_resamples", "seed")
 """Keys of a specification in which boards that share a table must agree."""
@@ -94,7 +97,7 @@ class LiteratureSpec(BaseModel):
     @classmethod
     def _files_beside(cls, files: tuple[str, ...]) -> tuple[str, ...]:
         for name in files:
-            if Path(name).name != name or not name.endswith(".toml"):
+            if not FILE_NAME.fullmatch(name) or not name.endswith(".toml"):
                 raise ValueError("expected names of .toml files that lie beside the board.toml")
         return files
 
@@ -147,6 +150,12 @@ class BoardSpec(BaseModel):
     def _entries_fit(self) -> BoardSpec:
         for name in sorted(self.shared.keys() - {entry.name for entry in self.predictors}):
             raise ValueError(f"shared parameters of {name!r}, which the board does not list")
+        for params in (*self.shared.values(), *(entry.params for entry in self.predictors)):
+            if any(REMOTE_CODE in f"{key}={value}" for key, value in params.items()):
+                raise ValueError(
+                    f"{REMOTE_CODE} in a board, which is data and may let no code run; make that run by hand and rank "
+                    "it with: other_runs = true"
+                )
         for entry in self.predictors:
             for dataset in sorted(set(entry.datasets or ()) - set(self.datasets)):
                 raise ValueError(f"{entry.name!r} is to run on {dataset!r}, which is no dataset of the board")
@@ -213,9 +222,13 @@ def load_spec(board: str, layout: Layout) -> BoardSpec:
 
 def _read(path: Path) -> BoardSpec:
     try:
-        return BoardSpec.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = parse_toml(read_bounded(path, MAX_SETTINGS).decode())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; write it anew") from error
+    except ValueError as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    try:
+        return BoardSpec.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness.bounded import MAX_SETTINGS, parse_toml, read_bounded
 from harness.errors import ConfigError
 from harness.literature.files import ResultsFile, Row, Table
 from harness.literature.slips import cells_of
@@ -40,7 +40,7 @@ def _packaged() -> Sequence[tuple[str, ResultsFile]]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_bounded(path, MAX_SETTINGS).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         raise ConfigError(f"{str(path)!r} cannot be read: {reason}; give a TOML file of published results") from error
@@ -48,8 +48,8 @@ def _text(path: Path) -> str:
 
 def _parse(where: str, text: str) -> ResultsFile:
     try:
-        document = tomllib.loads(text, parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, InvalidOperation) as error:
+        document = parse_toml(text, parse_float=Decimal)
+    except ValueError as error:
         raise ConfigError(f"{where}: not a TOML file: {error}") from error
     try:
         return ResultsFile.model_validate(document)

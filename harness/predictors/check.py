@@ -79,11 +79,15 @@ def find_gold(roots: Iterable[object]) -> object | None:
         thing = todo.pop()
         if isinstance(thing, Utterance | Dialogue | Split | Dataset):
             return thing
-        # Classes, modules and functions lead to the whole program.
-        if id(thing) not in seen and not isinstance(thing, type | ModuleType | FunctionType | BuiltinFunctionType):
+        # Classes, modules and the globals of functions lead to the whole program.
+        if id(thing) not in seen and not isinstance(thing, type | ModuleType | BuiltinFunctionType):
             seen.add(id(thing))
-            todo += gc.get_referents(thing)
+            todo += _held_by(thing) if isinstance(thing, FunctionType) else gc.get_referents(thing)
     return None
+
+
+def _held_by(function: FunctionType) -> list[object]:
+    return [function.__closure__, function.__defaults__, function.__kwdefaults__, function.__dict__]
 
 
 def _parameters(trial: Trial) -> str | None:

@@ -14,8 +14,14 @@ from harness.errors import ConfigError, DuplicateNameError, PluginLoadError, Unk
 
 T = TypeVar("T")
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)?")
-"""Allowed names: 'dialogue-rnn', or 'lab/name' for things from outside."""
+_NO_DEVICE = r"(?!(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:[./]|$))"
+_PART = rf"{_NO_DEVICE}[a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?"
+
+NAME = re.compile(rf"{_PART}(?:/{_PART})?")
+"""Allowed names: 'dialogue-rnn', or 'lab/name' for things from outside; each part can be a folder on every system."""
+
+FILE_NAME = re.compile(rf"{_NO_DEVICE}(?!\.+$)[\w .+@~()-]*[\w+@~()-]")
+"""Allowed names of files that another file names: no path, no drive and no stream, on any system."""
 
 
 @dataclass(frozen=True, slots=True)

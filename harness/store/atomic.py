@@ -28,7 +28,8 @@ def open_atomic(path: Path, advice: str = "choose --results-dir") -> Iterator[Bi
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)  # of a killed process, or a link that somebody has put there
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -13,7 +13,8 @@ generations.parquet, one row per target utterance in the order of the split:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import asdict, fields
+from typing import Any
 
 from harness.schema import Generation, Prediction
 from harness.store.parquet import from_parquet, to_parquet
@@ -23,21 +24,29 @@ def encode_generations(predictions: Iterable[Prediction]) -> bytes:
     """Returns generations.parquet of the predictions that have a record."""
     import pyarrow as pa
 
-    made = [(p.utterance_id, p.generation) for p in predictions if p.generation is not None]
-    text, count = pa.string(), pa.int32()
-    types = {
-        "rule": text, "response": text, "prompt": text, "exemplars": pa.list_(text), "n_prompt_tokens": count,
-        "n_completion_tokens": count, "seconds": pa.float64(), "usd": pa.float64(), "n_attempts": count,
-        "cached": pa.bool_(),
-    }  # fmt: skip
-    columns = {name: pa.array([getattr(g, name) for _, g in made], kind) for name, kind in types.items()}
-    return to_parquet(pa.table({"utterance_id": pa.array([u for u, _ in made], text), **columns}))
+    made = [{"utterance_id": p.utterance_id, **asdict(p.generation)} for p in predictions if p.generation is not None]
+    return to_parquet(pa.table({name: pa.array([row[name] for row in made], kind) for name, kind in _types().items()}))
 
 
 def decode_generations(content: bytes) -> dict[str, Generation]:
-    """Returns the records of a generations.parquet by utterance id, in order."""
+    """Returns the records of a generations.parquet by utterance id, in order; raises ValueError if it is none."""
+    table = from_parquet(content, _types())
+    if any(table[name].null_count for name in ("utterance_id", "exemplars")):
+        raise ValueError("utterance ids or exemplars are missing")
     names = [field.name for field in fields(Generation)]
     return {
         row["utterance_id"]: Generation(**{**{name: row[name] for name in names}, "exemplars": tuple(row["exemplars"])})
-        for row in from_parquet(content).to_pylist()
+        for row in table.to_pylist()
     }
+
+
+def _types() -> dict[str, Any]:
+    """Returns the Arrow type of each column."""
+    import pyarrow as pa
+
+    text, count = pa.string(), pa.int32()
+    return {
+        "utterance_id": text, "rule": text, "response": text, "prompt": text, "exemplars": pa.list_(text),
+        "n_prompt_tokens": count, "n_completion_tokens": count, "seconds": pa.float64(), "usd": pa.float64(),
+        "n_attempts": count, "cached": pa.bool_(),
+    }  # fmt: skip

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import ConfigError
-from harness.registry.registry import NAME
+from harness.registry.registry import FILE_NAME, NAME
 
 RUN_ID = re.compile(r"seed\d+-[0-9a-f]{8}")
 
@@ -68,6 +68,18 @@ class Layout:
     def view(self, board: str, exporter: str) -> Path:
         """Returns the path of a committed view of a board."""
         return self.board(board) / VIEWS[exporter]
+
+
+def beside(folder: Path, name: str) -> Path:
+    """Returns the path of a file that another file of its folder names.
+
+    Raises:
+        ConfigError: it would lie elsewhere: the name is a path, or the file a link that leads out of the folder.
+    """
+    path = folder / name
+    if not FILE_NAME.fullmatch(name) or path.resolve().parent != folder.resolve():
+        raise ConfigError(f"file {name!r} leads out of {folder}: put a copy there, under a plain name, and name that")
+    return path
 
 
 def _safe(kind: str, name: str) -> str:

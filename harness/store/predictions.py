@@ -24,8 +24,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.bounded import parse_json
 from harness.data import Split
 from harness.metrics import DialogueCalibration, DialogueConfusion, tally, tally_calibration
+from harness.metrics.calibration import N_BINS
 from harness.schema import Prediction
 from harness.store.parquet import from_parquet, to_parquet
 
@@ -61,16 +63,29 @@ def encode_predictions(split: Split, predictions: Mapping[str, Prediction]) -> b
 
 
 def decode_predictions(content: bytes, labels: Sequence[str]) -> dict[str, Prediction]:
-    """Returns the predictions of a predictions.parquet, keyed by utterance id, in order."""
-    return {
+    """Returns the predictions of a predictions.parquet, keyed by utterance id, in order.
+
+    Raises:
+        ValueError: it is no such file, or a prediction in it is not valid.
+    """
+    import pyarrow as pa
+
+    text, scores = pa.string(), pa.list_(pa.float32(), len(labels))
+    columns = {"dialogue_id": text, "utterance_id": text, "label": text, "status": text, "scores": scores}
+    rows = from_parquet(content, columns).to_pylist()
+    predictions = {
         row["utterance_id"]: Prediction(
             row["utterance_id"],
             row["label"],
             None if row["scores"] is None else dict(zip(labels, row["scores"], strict=True)),
             row["status"],
         )
-        for row in from_parquet(content).to_pylist()
+        for row in rows
     }
+    unknown = {p.label for p in predictions.values()} - {*labels, None}
+    if unknown or len(predictions) < len(rows) or None in predictions:
+        raise ValueError(f"label {unknown.pop()!r} is unknown" if unknown else "utterance ids are missing or repeated")
+    return predictions
 
 
 def tabulate_dialogues(split: Split, predictions: Mapping[str, Prediction]) -> DialogueTable:
@@ -110,16 +125,36 @@ def encode_dialogues(table: DialogueTable) -> bytes:
 
 
 def decode_dialogues(content: bytes, labels: tuple[str, ...]) -> DialogueTable:
-    """Returns the counts of a dialogues.parquet."""
-    table = from_parquet(content)
+    """Returns the counts of a dialogues.parquet; raises ValueError if it is no such file."""
+    import pyarrow as pa
+
     n_labels = len(labels)
+    columns = {
+        "dialogue_id": pa.string(),
+        "attributes": pa.string(),
+        "confusion": pa.list_(pa.int32(), n_labels * (n_labels + 1)),
+    }
+    bins = dict.fromkeys(("bin_count", "bin_confidence", "bin_correct"), pa.list_(pa.float64(), N_BINS))
+    sums = {field.name: bins.get(field.name, pa.float64()) for field in fields(DialogueCalibration)}
+    table = from_parquet(content, columns, sums)
+    if any(column.null_count for column in table.columns):
+        raise ValueError("values are missing")
     counts = _matrix(table["confusion"].combine_chunks()).astype(np.int64).reshape(-1, n_labels, n_labels + 1)
     calibration = None
     if "n_scored" in table.column_names:
-        columns = [table[field.name].combine_chunks() for field in fields(DialogueCalibration)]
-        calibration = DialogueCalibration(*(_matrix(c) if c.type.num_fields else _vector(c) for c in columns))
+        parts = [table[field.name].combine_chunks() for field in fields(DialogueCalibration)]
+        calibration = DialogueCalibration(*(_matrix(c) if c.type.num_fields else _vector(c) for c in parts))
+    if (counts < 0).any():
+        raise ValueError("counts are negative")
     confusion = DialogueConfusion(tuple(table["dialogue_id"].to_pylist()), labels, counts)
-    return DialogueTable(confusion, calibration, tuple(json.loads(a) for a in table["attributes"].to_pylist()))
+    return DialogueTable(confusion, calibration, tuple(map(_attributes, table["attributes"].to_pylist())))
+
+
+def _attributes(text: str) -> dict[str, str]:
+    attributes = parse_json(text)
+    if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
+        raise ValueError(f"attributes {text[:80]!r} of a dialogue are no object of texts")
+    return attributes
 
 
 def _score_row(prediction: Prediction, labels: Sequence[str]) -> list[float] | None:

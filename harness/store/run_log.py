@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from harness.bounded import parse_json
 from harness.errors import PredictionError, StoreError
 from harness.schema import Generation, Prediction
 
@@ -96,7 +97,7 @@ class RunLog:
         whole = whole[: whole.rfind(b"\n") + 1]
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
-                record = json.loads(line)
+                record = parse_json(line)
                 if number == 1 and record["made_with"] != self._made_with:
                     return 0
                 self._take(record, config_id)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from harness.errors import StoreError, UnknownNameError
-from harness.schema import Generation, Prediction
+from harness.bounded import MAX_DOCUMENT, read_bounded
+from harness.errors import ConfigError, StoreError, UnknownNameError
+from harness.registry.registry import NAME
+from harness.schema import STATUSES, Generation, LabelSet, Prediction
 from harness.schema.run import Manifest, RunConfig
 from harness.store.atomic import sha256_of
 from harness.store.generations import decode_generations
 from harness.store.layout import DIALOGUES, GENERATIONS, MANIFEST, PREDICTIONS, RUN_ID, Layout
 from harness.store.predictions import DialogueTable, decode_dialogues, decode_predictions
+
+T = TypeVar("T")
+
+MAX_MANIFEST = 16 << 20
+"""Bytes; what a predictor says of itself is the largest part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,35 +36,50 @@ class StoredRun:
         """Returns the predictions by utterance id, in the order of the split.
 
         Raises:
-            StoreError: the file is missing, or is not the one that was sealed.
+            StoreError: the file is missing or corrupt, is not the one that was sealed, or not what the manifest says.
         """
-        return decode_predictions(self._read(PREDICTIONS), self.manifest.data.labels)
+        predictions = self._read(PREDICTIONS, lambda content: decode_predictions(content, self.manifest.data.labels))
+        self._check_count(PREDICTIONS, "predictions", len(predictions), self.manifest.data.n_utterances)
+        return predictions
 
     def generations(self) -> dict[str, Generation]:
         """Returns how a language model came to its answers, by utterance id; empty for other predictors.
 
         Raises as `predictions` does.
         """
-        return decode_generations(self._read(GENERATIONS)) if GENERATIONS in self.manifest.files else {}
+        return self._read(GENERATIONS, decode_generations) if GENERATIONS in self.manifest.files else {}
 
     def dialogues(self) -> DialogueTable:
         """Returns the counts by dialogue; raises as `predictions` does."""
-        return decode_dialogues(self._read(DIALOGUES), self.manifest.data.labels)
+        table = self._read(DIALOGUES, lambda content: decode_dialogues(content, self.manifest.data.labels))
+        self._check_count(DIALOGUES, "dialogues", len(table.attributes), self.manifest.data.n_dialogues)
+        counted = int(table.confusion.counts.sum())
+        self._check_count(DIALOGUES, "counted utterances", counted, self.manifest.data.n_utterances)
+        return table
 
     def check_seal(self) -> None:
         """Raises StoreError if a file of the run is missing, or is not the one that was sealed."""
         for name in self.manifest.files:
-            self._read(name)
+            self._read(name, bytes)
 
-    def _read(self, name: str) -> bytes:
+    def _read(self, name: str, decode: Callable[[bytes], T]) -> T:
         path = self.path / name
         try:
-            content = path.read_bytes()
+            content = read_bounded(path, MAX_DOCUMENT)
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}; {_remedy(self.path)}") from error
         if sha256_of(content) != self.manifest.files.get(name):
             raise StoreError(f"{path} is not the file that was sealed: its SHA-256 differs; {_remedy(self.path)}")
-        return content
+        try:
+            return decode(content)
+        except (ValueError, TypeError) as error:  # whoever wrote the manifest has sealed it so
+            raise StoreError(f"{path} is corrupt: {error}; {_remedy(self.path)}") from error
+
+    def _check_count(self, name: str, what: str, found: int, expected: int) -> None:
+        if found != expected:
+            raise StoreError(
+                f"{self.path / name} has {found} {what}; its manifest says {expected}; {_remedy(self.path)}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +129,7 @@ def read_manifest(path: Path) -> Manifest:
     from pydantic import ValidationError
 
     try:
-        manifest: Manifest = _manifest_type().validate_json(path.read_bytes())
+        manifest: Manifest = _manifest_type().validate_json(read_bounded(path, MAX_MANIFEST))
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}; {_remedy(path.parent)}") from error
     except ValidationError as error:
@@ -116,6 +138,9 @@ def read_manifest(path: Path) -> Manifest:
         raise StoreError(
             f"{path} is corrupt: {where + ': ' if where else ''}{first['msg']}; {_remedy(path.parent)}"
         ) from error
+    fault = _fault(manifest)
+    if fault is not None:
+        raise StoreError(f"{path} is corrupt: {fault}; {_remedy(path.parent)}")
     _check_place(manifest, path)
     return manifest
 
@@ -130,6 +155,29 @@ def _manifest_type() -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Manifest)
+
+
+def _fault(manifest: Manifest) -> str | None:
+    """Returns what a manifest says that no run can be; None if nothing."""
+    card, data = manifest.predictor.card, manifest.data
+    for name in (data.dataset, manifest.predictor.name):
+        if not NAME.fullmatch(name):
+            return f"{name!r} is no name of a dataset or predictor"
+    if not 0 <= manifest.seed < 1 << 63:
+        return "its seed is no whole number from 0 up, of 63 bits"
+    if not (isinstance(card.get("context"), str) and isinstance(card.get("deterministic"), bool)):
+        return "the predictor's card has no context, or does not say whether it is deterministic"
+    modalities = card.get("modalities")
+    if not isinstance(modalities, list) or not all(isinstance(modality, str) for modality in modalities):
+        return "the modalities of the predictor's card are no list of texts"
+    statuses = manifest.statuses
+    if not set(statuses) <= {*STATUSES} or min(statuses.values(), default=0) < 0:
+        return f"it counts the statuses {dict(statuses)}; expected {', '.join(STATUSES)}"
+    try:
+        LabelSet(data.labels, neutral=data.neutral)
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 def _check_place(manifest: Manifest, path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 ROOMS = [
-    {"errors", "redaction"},
+    {"bounded", "errors", "redaction"},
     {"schema"},
     {"registry"},
     {"data"},

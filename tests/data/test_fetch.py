@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import threading
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -458,7 +459,7 @@ def test_an_unpacked_file_with_other_content_is_never_overwritten(run: Fetch, ar
     assert path.read_bytes() == b"my own work"
 
 
-@pytest.mark.parametrize("entry", ["../evil.txt", "/evil.txt", "train/../../evil.txt", "..\\evil.txt"])
+@pytest.mark.parametrize("entry", ["../evil.txt", "/evil.txt", "train/../../evil.txt", "..\\evil.txt", "C:evil.txt"])
 @pytest.mark.parametrize("level", ["outer", "inner"])
 def test_an_entry_that_leads_out_of_the_archive_is_refused(
     run: Fetch, archive: Archive, tmp_path: Path, entry: str, level: str
@@ -474,8 +475,24 @@ def test_an_entry_that_leads_out_of_the_archive_is_refused(
 def test_an_entry_larger_than_allowed_is_refused(run: Fetch, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "_MAX_UNPACKED", 500_000)
     archive(RELEASE | {"ijcnlp_dailydialog/train.zip": zipped({"train/dialogues_train.txt": bytes(500_001)})})
-    with pytest.raises(DataError, match="has 500001 bytes"):
+    with pytest.raises(DataError, match="has more than 500000 bytes"):
         run("dailydialog")
+
+
+def test_an_entry_that_lies_about_its_size_is_not_unpacked_beyond_the_limit(
+    run: Fetch, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_MAX_UNPACKED", 1 << 20)
+    size = 256 << 20
+    bomb = zipped({"train/dialogues_train.txt": bytes(size)}).replace(size.to_bytes(4, "little"), bytes([9, 0, 0, 0]))
+    archive(RELEASE | {"ijcnlp_dailydialog/train.zip": bomb})
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="broken archive|more than"):
+            run("dailydialog")
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.data import DATASETS, load_dataset
+from harness.data.files import read_lines
 from harness.data.jsonl import SAMPLE, find_jsonl, jsonl_spec, read_sample
 from harness.errors import DataError, HarnessError, UnknownNameError
 
@@ -229,3 +231,19 @@ def test_no_damage_raises_anything_but_a_harness_error(file: str, junk: bytes, p
             assert load_dataset(folder).fingerprint
         except HarnessError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_systems_are_not_chosen_by_the_test(toy_corpus: Path, split: str) -> None:
+    folder = toy_corpus / "toy"
+    (folder / f"{split}.jsonl").write_bytes((folder / "test.jsonl").read_bytes())
+    with pytest.raises(DataError, match=rf"{split}\.jsonl: it holds the dialogues of test\.jsonl"):
+        load_dataset("toy", toy_corpus)
+
+
+def test_a_line_without_end_is_refused_within_bounds(tmp_path: Path) -> None:
+    path = tmp_path / "test.jsonl"
+    path.touch()
+    os.truncate(path, 1 << 34)  # a hole: it takes no room on the disk
+    with pytest.raises(DataError, match=r"test\.jsonl, line 1: more than 16777216 bytes"):
+        list(read_lines(path))

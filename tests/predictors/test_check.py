@@ -258,6 +258,8 @@ def test_gold_is_found_wherever_a_view_leads() -> None:
     assert isinstance(find_gold([view, replace(view, utterances=smuggled)]), Utterance)
     assert find_gold([{"a": [(0, dialogue)]}]) is dialogue
     assert find_gold([{"a": split}]) is split
+    assert find_gold([lambda: dialogue]) is dialogue
+    assert find_gold([lambda kept=dialogue: None]) is dialogue
     assert find_gold([dialogue.views("past", split.label_set)]) is dialogue  # a generator that is still open
 
 

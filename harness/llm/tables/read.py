@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from harness.bounded import MAX_SETTINGS, parse_toml, read_bounded
 from harness.errors import ConfigError
 
 T = TypeVar("T", bound=BaseModel)
@@ -35,7 +35,7 @@ def read_own(schema: type[T], path: Path, origin: str) -> T:
         ConfigError: the file cannot be read, is not TOML, or a key or value is not allowed.
     """
     try:
-        return _validate(schema, path.read_text(encoding="utf-8"), str(path))
+        return _validate(schema, read_bounded(path, MAX_SETTINGS).decode(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         raise ConfigError(f"{origin} {str(path)!r}: cannot be read: {reason}; give a TOML file") from error
@@ -43,9 +43,11 @@ def read_own(schema: type[T], path: Path, origin: str) -> T:
 
 def _validate(schema: type[T], text: str, where: str) -> T:
     try:
-        return schema.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        document = parse_toml(text)
+    except ValueError as error:
         raise ConfigError(f"{where}: not a TOML file: {error}") from error
+    try:
+        return schema.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
