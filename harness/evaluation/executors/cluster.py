@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -243,7 +244,8 @@ def _connected(address: str | None) -> Iterator[Any]:
             "--head on one machine, ray start --address HOST:6379 on the others, and add --address HOST:6379"
         ) from None
     try:
-        yield ray
+        with redirect_stdout(sys.stderr):  # Ray prints what it has to say of lost machines
+            yield ray
     finally:
         ray.shutdown()
 
