@@ -15,7 +15,11 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # Ray leaves its processes' files open
+]
 
 PLUGIN = """
 import time
@@ -123,7 +127,8 @@ def test_a_board_survives_a_lost_node_and_an_interrupt(cluster: Any, command: li
     assert not list(results.glob(".driver-*"))
 
     alone = start(command, tmp_path, boards["serial"], "--board", "small")
-    assert alone.wait(600) == 0, alone.communicate()
+    _, err = alone.communicate(timeout=600)
+    assert alone.returncode == 0, err
     predictions = [sorted(folder.rglob("predictions.parquet")) for folder in boards.values()]
     assert len(predictions[0]) == 4
     for a, b in zip(*predictions, strict=True):
