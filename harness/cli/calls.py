@@ -36,8 +36,13 @@ Cache = Annotated[
 Prices = Annotated[Path | None, typer.Option("--prices", help="TOML file of prices that go before ours.")]
 
 
-def make_budget(max_cost: float | None, max_tokens_total: int | None, n_jobs: int) -> Budget | None:
+def make_budget(max_cost: float | None, max_tokens_total: int | None, spread_by: str = "") -> Budget | None:
     """Returns the budget that all runs of a command share; None: no limit.
+
+    Args:
+        max_cost: US dollars.
+        max_tokens_total: prompt and completion tokens.
+        spread_by: the option that puts calls into several processes; '' if none does.
 
     Raises:
         ConfigError: a limit is not above 0, or several processes would have to share it.
@@ -46,9 +51,9 @@ def make_budget(max_cost: float | None, max_tokens_total: int | None, n_jobs: in
 
     if max_cost is None and max_tokens_total is None:
         return None
-    if n_jobs > 1:
+    if spread_by:
         raise ConfigError(
-            f"--jobs {n_jobs} with --max-cost or --max-tokens-total: one process must keep the count; leave out --jobs "
-            "(--concurrency is how many requests are in flight)"
+            f"{spread_by} with --max-cost or --max-tokens-total: one process must keep the count; leave out "
+            f"{spread_by.split()[0]} (--concurrency is how many requests are in flight)"
         )
     return Budget(max_cost, max_tokens_total)

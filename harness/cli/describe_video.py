@@ -68,7 +68,7 @@ def describe_video(
     found = find_clips(corpus, clips, split or ())
     calls = CallSettings(
         concurrency, requests_per_minute, tokens_per_minute, timeout_seconds, max_retries,
-        budget=options.make_budget(max_cost, max_tokens_total, n_jobs=1), cache=cache, prices=prices,
+        budget=options.make_budget(max_cost, max_tokens_total), cache=cache, prices=prices,
     )  # fmt: skip
     with (
         closing(Describer(model, base_url, frames, transcript, calls)) as describer,

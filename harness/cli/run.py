@@ -33,6 +33,20 @@ def run(
     board: Annotated[str | None, typer.Option(help="Make the runs that this board asks for, and are missing.")] = None,
     split: Annotated[str | None, typer.Option(help="Split to predict: dev or test. Default: test.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
+    executor: Annotated[
+        str | None,
+        typer.Option(help="Where runs are made: serial, processes or ray. Default: processes if --jobs is above 1."),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster: auto or HOST:PORT. Default: RAY_ADDRESS, else this machine.")
+    ] = None,
+    jobs_per_gpu: Annotated[
+        int | None, typer.Option(min=1, help="Runs that share one GPU of the cluster. Default: runs get no GPU.")
+    ] = None,
+    resource: Annotated[
+        list[str] | None,
+        typer.Option("--resource", "-R", help="What a run takes on the cluster: cpus=4, gpus=1, memory=16 (GiB)."),
+    ] = None,
     rerun: Annotated[bool, typer.Option("--rerun", help="Throw sealed runs away and make them again.")] = False,
     dry_run: options.DryRun = False,
     max_cost: options.MaxCost = None,
@@ -54,7 +68,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Run predictors on datasets; finished runs are skipped, interrupted ones go on."""
-    from harness.evaluation.executors import execute_in_processes, execute_serially
+    from harness.evaluation.executors import ExecutorSettings, build_executor
     from harness.evaluation.jobs import Settings, plan
     from harness.llm.calls import CallSettings
     from harness.predictors.plugins import load_plugins
@@ -73,22 +87,22 @@ def run(
     if board and (predictors or dataset or seed or param or split):
         raise ConfigError("--board says what to run: give no predictor, --dataset, --split, --seed or -P with it")
     wanted = _board_jobs(board, layout) if board else named_jobs(predictors, dataset, split or "test", seed, param)
+    where = ExecutorSettings(jobs, address, parse_resources(resource or (), jobs_per_gpu))
+    spread_by = f"--jobs {jobs}" if jobs > 1 else f"--executor {executor}" if executor not in (None, "serial") else ""
     calls = CallSettings(
         concurrency, requests_per_minute, tokens_per_minute, timeout_seconds, max_retries, batch_size, batch_api,
-        options.make_budget(max_cost, max_tokens_total, jobs), download, cache, prices,
+        options.make_budget(max_cost, max_tokens_total, spread_by), download, cache, prices,
     )  # fmt: skip
     settings = Settings(layout.root, find_data_dir(data_dir), plugins, rerun, calls)
     runs = plan(wanted, settings)
+    place = build_executor(executor or ("processes" if jobs > 1 and len(runs) > 1 else "serial"), where)
     if dry_run:
         show_estimates(runs, settings, as_json)
         return
     if not quiet:
         _note_dropped_seeds(wanted, runs)
     with RunDisplay(runs, quiet) as display:
-        if jobs == 1 or len(runs) == 1:
-            outcomes = execute_serially(runs, settings, display.on_progress, display.on_outcome)
-        else:
-            outcomes = execute_in_processes(runs, settings, jobs, display.on_progress, display.on_outcome)
+        outcomes = place.execute(runs, settings, display.on_progress, display.on_outcome)
     if as_json:
         print_json({"runs": [asdict(outcome) for outcome in outcomes]})
     else:
@@ -134,7 +148,28 @@ def _board_jobs(board: str, layout: Layout) -> list[Job]:
     return jobs
 
 
-def parse_params(given: Sequence[str]) -> dict[str, Any]:
+def parse_resources(given: Sequence[str], jobs_per_gpu: int | None) -> dict[str, float]:
+    """Returns what each run takes of a machine, by name: `key=number` words, and a share of a GPU.
+
+    Raises:
+        ConfigError: a word has no number above 0, or GPUs are asked for in both ways.
+    """
+    resources = {}
+    for key, value in parse_params(given, "-R", "gpus=1").items():
+        try:
+            resources[key] = float(value)
+        except ValueError:
+            resources[key] = 0.0
+        if not 0 < resources[key] < float("inf"):
+            raise ConfigError(f"-R {key}={value}: expected a number above 0, such as -R gpus=1 or -R memory=16 (GiB)")
+    if jobs_per_gpu is not None:
+        if "gpus" in resources:
+            raise ConfigError(f"--jobs-per-gpu {jobs_per_gpu} and -R gpus={resources['gpus']:g}: give one of them")
+        resources["gpus"] = 1 / jobs_per_gpu
+    return resources
+
+
+def parse_params(given: Sequence[str], option: str = "-P", example: str = "history=2") -> dict[str, Any]:
     """Returns `key=value` words as a mapping; values stay strings until the predictor's annotations are known.
 
     Raises:
@@ -144,9 +179,9 @@ def parse_params(given: Sequence[str]) -> dict[str, Any]:
     for word in given:
         key, equals, value = word.partition("=")
         if not equals or not key:
-            raise ConfigError(f"-P {word!r}: expected key=value, such as -P history=2")
+            raise ConfigError(f"{option} {word!r}: expected key=value, such as {option} {example}")
         if key in params:
-            raise ConfigError(f"-P {key!r} is given twice: {params[key]!r} and {value!r}")
+            raise ConfigError(f"{option} {key!r} is given twice: {params[key]!r} and {value!r}")
         params[key] = value
     return params
 

@@ -71,15 +71,15 @@ def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutc
     status: RunStatus = "done"
     detail = ""
     try:
-        if _is_sealed(run.folder) and not settings.rerun:
-            status, detail = "skipped", _check_sealed(run)
+        if is_sealed(run.folder) and not settings.rerun:
+            status, detail = "skipped", check_sealed(run)
         else:
             # What a predictor prints is not the answer of the command.
             with locked(run.folder / LOCK), redirect_stdout(sys.stderr):
                 _finish_swap(run.folder)
-                if settings.rerun and _is_sealed(run.folder):
+                if settings.rerun and is_sealed(run.folder):
                     detail = _make_again(run, settings, report)
-                elif not _is_sealed(run.folder):  # else another process has sealed it meanwhile
+                elif not is_sealed(run.folder):  # else another process has sealed it meanwhile
                     detail = _make(run, settings, run.folder, report)
                 _remove_traces(run.folder)
     except CallsStoppedError as error:
@@ -145,7 +145,7 @@ def _make_again(run: PreparedRun, settings: Settings, report: Report) -> str:
 def _finish_swap(folder: Path) -> None:
     """Puts a run that was made again, and is whole, in the place of the old one, wherever a kill has left it."""
     again = folder.with_name(f"{folder.name}{AGAIN}")
-    if not _is_sealed(again):
+    if not is_sealed(again):
         return
     (folder / MANIFEST).unlink(missing_ok=True)
     for name in (PREDICTIONS, DIALOGUES, GENERATIONS, MANIFEST):  # the manifest last: it seals
@@ -251,12 +251,13 @@ def _seal(run: PreparedRun, folder: Path, log: RunLog, facts: Mapping[str, Any])
     )
 
 
-def _is_sealed(folder: Path) -> bool:
+def is_sealed(folder: Path) -> bool:
+    """Returns whether the run in a folder is finished."""
     return (folder / MANIFEST).exists()
 
 
-def _check_sealed(run: PreparedRun) -> str:
-    """Returns what to know about a sealed run that is skipped, after checking that its files are those sealed."""
+def check_sealed(run: PreparedRun) -> str:
+    """Returns what to know about a sealed run, after checking that its files are those sealed; raises StoreError."""
     stored = StoredRun(run.folder, read_manifest(run.folder / MANIFEST))
     stored.dialogues()
     stored.predictions()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 RunStatus = Literal["done", "skipped", "incomplete", "failed"]
@@ -23,6 +23,15 @@ class Job:
     """Registered name, or path of a folder with a card.toml."""
     split: str
     seed: int
+
+    def to_json(self) -> str:
+        """Returns the request as one JSON object."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """Returns the request that `to_json` wrote."""
+        return cls(**json.loads(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from harness.data import load_dataset
-from harness.evaluation.executors import execute_serially
+from harness.evaluation.executors import ExecutorSettings, build_executor
 from harness.evaluation.jobs import Settings, plan
 from harness.evaluation.oracle import best_on_target
 from harness.predictors.plugins import load_plugins
@@ -40,7 +40,8 @@ def test_a_run_keeps_it_apart_and_no_checkpoints(toy_corpus: Path, tmp_path: Pat
     load_plugins()
     settings = Settings(tmp_path / "results", toy_corpus)
     job = Job("bc-lstm", {"encoder": words_encoder, "epochs": 3, "hidden": 8}, str(toy_corpus / "toy"), "test", 0)
-    (outcome,) = execute_serially(plan([job], settings), settings, lambda *_: None, lambda *_: None)
+    serial = build_executor("serial", ExecutorSettings())
+    (outcome,) = serial.execute(plan([job], settings), settings, lambda *_: None, lambda *_: None)
     assert outcome.status == "done", outcome.detail
     manifest: dict[str, Any] = json.loads((Path(outcome.path) / "manifest.json").read_text())
     facts = manifest["predictor"]["facts"]

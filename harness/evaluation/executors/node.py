@@ -1,0 +1,90 @@
+"""What a machine of a cluster does with a job that it is sent. Knows nothing of who sends it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.data.writing import locked
+from harness.errors import HarnessError
+from harness.evaluation.jobs import Settings, prepare
+from harness.evaluation.runner import Progress, Report, execute_run
+from harness.predictors.plugins import load_plugins
+from harness.schema.run import Job, RunOutcome
+from harness.store.layout import LOCK, MANIFEST
+
+REPORT_SECONDS = 0.2
+"""Between two reports of one run at least: a cluster has many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a command was typed, so that it means the same on another machine."""
+
+    folder: Path
+    """Relative paths begin there."""
+    environment: Mapping[str, str]
+    """Variables ERC_*: folders of corpora, caches and weights."""
+    mark: Path
+    """A file in the results folder: whoever sees it writes into that very folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a job on a machine."""
+
+    machine: str
+    """Its name."""
+    outcome: RunOutcome | None = None
+    """None if the run could not begin."""
+    error: str = ""
+    """Why it could not."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Of the sealed run, by name, the manifest last; {} where the results folder is shared."""
+
+
+def work(job: str, settings: Settings, origin: Origin, attempt: int, report: Report) -> Answer:
+    """Makes one run from its JSON.
+
+    Args:
+        job: as `Job.to_json` gives it.
+        settings: of the command.
+        origin: where it was typed.
+        attempt: 1 for the first; later ones wait until the one before, if it still lives, lets go of the run.
+        report: takes the progress.
+    """
+    machine = platform.node()
+    try:
+        os.environ.update(origin.environment)
+        if origin.folder.is_dir():
+            os.chdir(origin.folder)
+        load_plugins(settings.plugins)
+        run = prepare(Job.from_json(job), settings)
+        if attempt > 1:
+            with locked(run.folder / LOCK, wait=True):
+                pass
+        outcome = execute_run(run, settings, _seldom(report))
+    except HarnessError as error:
+        return Answer(machine, error=str(error))
+    if origin.mark.exists() or outcome.status not in ("done", "skipped"):
+        return Answer(machine, outcome)
+    names = sorted((path.name for path in run.folder.iterdir()), key=lambda name: (name == MANIFEST, name))
+    return Answer(machine, outcome, files={name: (run.folder / name).read_bytes() for name in names})
+
+
+def _seldom(report: Report) -> Report:
+    """Returns a report that drops what comes too soon after the last one of the same phase."""
+    last: tuple[str, float] = ("", 0.0)
+
+    def tell(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if progress.phase != last[0] or now - last[1] >= REPORT_SECONDS:
+            last = (progress.phase, now)
+            report(progress)
+
+    return tell

@@ -1,0 +1,96 @@
+"""Several processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from threading import Thread
+from typing import Any
+
+from harness.evaluation.executors.executor import (
+    ExecutorSettings,
+    OnOutcome,
+    OnProgress,
+    check_local,
+    not_made,
+    register_executor,
+)
+from harness.evaluation.jobs import PreparedRun, Settings, prepare
+from harness.evaluation.runner import execute_run
+from harness.predictors.plugins import load_plugins
+from harness.schema.run import Job, RunOutcome
+
+DIED = "its process died (killed, or out of memory); repeat the command to go on, perhaps with fewer --jobs"
+
+
+@register_executor("processes")
+class ProcessExecutor:
+    """Makes runs in several processes of this machine.
+
+    A process that dies (killed, out of memory) leaves its runs incomplete; repeating the command goes on with them.
+    """
+
+    def __init__(self, settings: ExecutorSettings) -> None:
+        """Takes no resources of a cluster; raises ConfigError."""
+        check_local("processes", settings)
+        self._n_processes = settings.n_processes
+
+    def execute(
+        self, runs: Sequence[PreparedRun], settings: Settings, on_progress: OnProgress, on_outcome: OnOutcome
+    ) -> list[RunOutcome]:
+        """Makes runs in spawned processes; as `Executor.execute`."""
+        outcomes: dict[int, RunOutcome] = {}
+        context = multiprocessing.get_context("spawn")
+        with (
+            context.Manager() as manager,
+            ProcessPoolExecutor(self._n_processes, context, initializer=_die_quietly) as pool,
+        ):
+            others = set(multiprocessing.active_children())
+            queue: Any = manager.Queue()
+            listener = Thread(target=_forward, args=(queue, on_progress), daemon=True)
+            listener.start()
+            futures: dict[Future[RunOutcome], int] = {
+                pool.submit(_work, index, run.job, settings, queue): index for index, run in enumerate(runs)
+            }
+            try:
+                for future in as_completed(futures):
+                    index = futures[future]
+                    try:
+                        outcomes[index] = future.result()
+                    except BrokenProcessPool:
+                        outcomes[index] = not_made(runs[index], "incomplete", DIED)
+                    on_outcome(index, outcomes[index])
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in set(multiprocessing.active_children()) - others:
+                    process.terminate()
+                raise
+            finally:
+                queue.put(None)
+                listener.join()
+        return [outcomes[index] for index in range(len(runs))]
+
+
+def _die_quietly() -> None:
+    """Lets an interrupt end a worker without a traceback: the parent speaks for all, and the log has what was done.
+
+    A worker has nothing to say on stdout: what a predictor prints goes to stderr.
+    """
+    sys.stdout = sys.stderr
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _work(index: int, job: Job, settings: Settings, queue: Any) -> RunOutcome:
+    """Makes one run in a worker process."""
+    load_plugins(settings.plugins)
+    return execute_run(prepare(job, settings), settings, lambda progress: queue.put((index, progress)))
+
+
+def _forward(queue: Any, on_progress: OnProgress) -> None:
+    """Passes progress from the workers on until None comes."""
+    while (message := queue.get()) is not None:
+        on_progress(*message)
