@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from harness.bounded import MAX_DEPTH, MAX_SETTINGS, parse_json, parse_toml, read_bounded
 from harness.errors import ConfigError, HarnessError, StoreError
-from harness.export import EXPORTERS, export_leaderboard
+from harness.export import FORMATS, export_leaderboard
 from harness.leaderboard.build import build_leaderboard
 from harness.leaderboard.spec import BoardSpec, load_spec
 from harness.schema.run import RunConfig
@@ -336,7 +336,7 @@ def test_manifests_with_other_values_raise_harness_errors_only(tmp_path: Path) -
         try:
             spec = BoardSpec(datasets=("sample",), other_runs=True)
             board = build_leaderboard("b", spec, RunStore(Layout(tmp_path / "results")))
-            for name in EXPORTERS:
+            for name in FORMATS:
                 export_leaderboard(board, name)
         except HarnessError as error:
             assert "\n" not in str(error)
