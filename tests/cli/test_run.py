@@ -50,7 +50,7 @@ def test_show_has_the_promised_keys(cli: Cli) -> None:
     shown = cli("show", run["run_id"], "--json").json
     assert {
         "run_id", "predictor", "dataset", "split", "seed", "n_utterances", "n_dialogues", "coverage", "statuses",
-        "metrics", "bounds", "usage", "manifest",
+        "metrics", "bounds", "usage", "imported", "manifest",
     } == set(shown)  # fmt: skip
     assert {"weighted_f1", "macro_f1", "accuracy", "f1:joy"} <= set(shown["metrics"])
     assert shown["coverage"] == 1.0
