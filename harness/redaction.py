@@ -12,10 +12,10 @@ _LONGEST_TEXT = 300
 """Characters that are quoted."""
 
 _SECRETS = re.compile(
-    r"(?i)bearer\s+[^\s'\",}]+|\bsk-[\w*.-]+|\bhf_[a-z0-9]{16,}|(?<=key provided: )\S+|(?<=api[-_]key[=:])\S+"
+    r"(?i)bearer\s+[^\s'\",}]+|\bsk-[\w*.-]+|\bhf_[a-z0-9]{16,}|(?<=key provided: )\S+|(?<=api[-_]key[=:])(?!\.\.\.)\S+"
     r"|(?<=://)[^\s/@:]+:[^\s/@]+(?=@)"
 )
-"""What looks like a key: of OpenAI, of the hub, behind "api_key=", and user with password in an address."""
+"""What looks like a key: of OpenAI, of the hub, behind "api_key=" but not dots; user and password in an address."""
 
 _SECRET_NAMES = re.compile(r"(?i)(^|_)(key|token|secret|password)$")
 """Names of environment variables whose values nothing may show."""
