@@ -11,7 +11,7 @@ import typer
 from harness.cli.options import DataDir, Json, Plugins, ResultsDir, find_data_dir, find_layout
 from harness.cli.output import note, print_text
 from harness.cli.systems import find_seeds, find_system
-from harness.errors import ConfigError
+from harness.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from harness.data import Dataset
@@ -28,7 +28,7 @@ def slices(
     dataset: Annotated[
         str | None, typer.Option(help="Dataset: RUN and --versus are then names of systems, as in compare.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Split, with --dataset.")] = "test",
+    split: Annotated[str | None, typer.Option(help="Split, with --dataset; default: test.")] = None,
     chosen: Annotated[
         list[str] | None, typer.Option("--slice", help="Slices to show; default: all. Type: erc-harness list slices")
     ] = None,
@@ -50,20 +50,24 @@ def slices(
 ) -> None:
     """Show where a system is right and wrong: scores by slice of the split, with intervals; needs the corpus."""
     from harness.data import load_dataset
-    from harness.export.slices import export_atlas
+    from harness.export.slices import ATLAS_EXPORTERS, export_atlas
     from harness.predictors.plugins import load_plugins
     from harness.slices import choose_slices
     from harness.slices.atlas import build_atlas
     from harness.store import RunStore
     from harness.store.atomic import write_atomic
 
+    if to not in ATLAS_EXPORTERS:
+        raise UnknownNameError.of("format", to, ATLAS_EXPORTERS)
+    if dataset is None and split is not None:
+        raise ConfigError("--split goes with --dataset; a run already says which split it predicted")
     load_plugins(tuple(plugin or ()))
     store, folder = RunStore(find_layout(results_dir)), find_data_dir(data_dir)
 
     def find(reference: str) -> list[StoredRun]:
         if dataset is None:
             return find_seeds(store, reference, scope)
-        return find_system(store.runs(dataset, split), reference, dataset, scope)
+        return find_system(store.runs(dataset, split or "test"), reference, dataset, scope)
 
     groups = [find(reference) for reference in (run, versus) if reference is not None]
     data = groups[0][0].manifest.data

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.export import numbers
 from harness.export.datasets import AVERAGE, describe_averages
 from harness.export.grid import Cell, Grid, Head, data_lines, notes_of
-from harness.export.rows import CORRECTIONS, SCOPES, make_tables
+from harness.export.rows import SCOPES, describe_test, make_tables
 from harness.leaderboard.ablation import Ablation, Variant, make_ablation
 from harness.leaderboard.leaderboard import Leaderboard
 
@@ -50,13 +50,12 @@ def ablation_grids(board: Leaderboard, full: str | None) -> tuple[Grid, ...]:
 
 def _about(board: Leaderboard, ablation: Ablation) -> Sequence[str]:
     mean = ", mean over seeds" if any(entry.n_seeds > 1 for entry in board.entries) else ""
-    drawn = f" with {board.n_resamples:,} resamples (seed {board.seed})" if board.n_resamples else ""
     where = "the variants of a dataset" if len(board.datasets) > 1 else "all variants"
     return (
         f"{board.metric_title} in percent{mean}. Δ: points more than {ablation.full!r}, with the interval of this one "
         "difference.",
-        f"{DIFFERENT}: different from it. Tests: {board.test_title}{drawn}, {CORRECTIONS[ablation.correction]} over "
-        f"{where}, α = {board.alpha:g}. Scope: {SCOPES.get(board.scope, board.scope)}.",
+        f"{DIFFERENT}: different from it. {describe_test(board, board.test_title, ablation.correction, where)}. "
+        f"Scope: {SCOPES.get(board.scope, board.scope)}.",
     )
 
 

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import median
+from typing import TYPE_CHECKING
 
 from harness.export import numbers
 from harness.leaderboard.leaderboard import DatasetHeader, Entry, Leaderboard
 from harness.metrics import metric_title
+
+if TYPE_CHECKING:
+    from harness.slices.atlas import Atlas
 
 CORRECTIONS = {
     "holm": "Holm correction",
@@ -101,10 +105,22 @@ def describe_tests(board: Leaderboard) -> str:
     scope = f"Scope: {SCOPES.get(board.scope, board.scope)}"
     if not board.comparisons:
         return f"No pair was tested. {scope}"
-    drawn = f" with {board.n_resamples:,} resamples (seed {board.seed})" if board.n_resamples else ""
-    correction = CORRECTIONS.get(board.correction, f"correction {board.correction}")
     family = "all pairs" if len(board.datasets) == 1 else "all pairs of a dataset"
-    return f"Tests: {board.test_title}{drawn}, {correction} over {family}, α = {board.alpha:g}. {scope}"
+    return f"{describe_test(board, board.test_title, board.correction, family)}. {scope}"
+
+
+def describe_test(of: Leaderboard | Atlas, title: str, correction: str, family: str) -> str:
+    """Returns how differences were tested, and over what their p-values are corrected, without a full stop.
+
+    Args:
+        of: has resamples, seed and level.
+        title: of the test.
+        correction: its name.
+        family: in words, such as "all pairs".
+    """
+    drawn = f" with {of.n_resamples:,} resamples (seed {of.seed})" if of.n_resamples else ""
+    corrected = CORRECTIONS.get(correction, f"correction {correction}")
+    return f"Tests: {title}{drawn}, {corrected} over {family}, α = {of.alpha:g}"
 
 
 def describe_power(header: DatasetHeader) -> str:

@@ -34,7 +34,7 @@ from harness.export.csvfile import csv_cell
 from harness.export.escape import escape_markdown, latex_escape, markdown_code, one_line
 from harness.export.jsonfile import stored
 from harness.export.latex import latex_digits, latex_label, latex_template
-from harness.export.rows import CORRECTIONS, SCOPES
+from harness.export.rows import SCOPES, describe_test
 from harness.leaderboard.records import TEST_TITLES
 from harness.metrics import metric_title
 from harness.slices.atlas import Atlas, SliceRow, SliceScore
@@ -47,8 +47,9 @@ SCORE = tuple(field.name for field in fields(SliceScore))
 
 READING = (
     "Dialogues: those with an utterance in the slice, the unit of resampling. ~: approximate, for few or unequal "
-    "dialogues. –: no interval, for fewer than 10. F1 counts the slice alone, so that false alarms outside of it cost "
-    "nothing. Slices with other shares of labels score differently by that alone: compare systems on a slice."
+    "dialogues. –: not known, for fewer than 10 or too few seeds. F1 counts the slice alone, so that false alarms "
+    "outside of it cost nothing. Slices with other shares of labels score differently by that alone: compare systems "
+    "on a slice."
 )
 READING_PAIR = " A difference found on one slice and not on another is no difference between the two slices."
 
@@ -133,7 +134,7 @@ def to_console(atlas: Atlas) -> str:
     sheet = make_sheet(atlas)
     heads = ("Slice", "Value", *sheet.heads)
     cells = [[one_line(line.slice), one_line(line.value), *_starred(line)] for line in sheet.lines]
-    star = " *: different after the correction." if len(atlas.systems) == 2 else ""
+    star = " *: different after the correction." if atlas.n_tests else ""
     notes = [
         f"{sheet.about}.{star}",
         sheet.reading,
@@ -226,11 +227,10 @@ def _about(atlas: Atlas, title: str) -> str:
     scope = f"Scope: {SCOPES[atlas.scope]}"
     if len(atlas.systems) == 1:
         return f"{scores}. {scope}"
-    drawn = f" with {atlas.n_resamples:,} resamples (seed {atlas.seed})" if atlas.n_resamples else ""
-    return (
-        f"{scores}. Tests: {TEST_TITLES[atlas.test]}{drawn}, {CORRECTIONS[atlas.correction]} over "
-        f"{numbers.count_range([atlas.n_tests], 'slice')}, α = {atlas.alpha:g}. {scope}"
-    )
+    if not atlas.n_tests:
+        return f"{scores}. No slice was tested. {scope}"
+    family = f"{numbers.count_range([atlas.n_tests], 'slice')}, the whole split apart"
+    return f"{scores}. {describe_test(atlas, TEST_TITLES[atlas.test], atlas.correction, family)}. {scope}"
 
 
 def _cells(row: SliceRow, atlas: Atlas) -> tuple[str, ...]:
@@ -269,7 +269,7 @@ def _bold(line: Line, mark: str) -> list[str]:
 
 
 def _bold_legend(atlas: Atlas) -> str:
-    return "Bold: different after the correction." if len(atlas.systems) == 2 else ""
+    return "Bold: different after the correction." if atlas.n_tests else ""
 
 
 def _record(row: SliceRow, atlas: Atlas) -> dict[str, object]:

@@ -28,7 +28,7 @@ from harness.slices.slice import Slice, Sources
 from harness.store import StoredRun
 
 WHOLE = "whole split"
-"""What the row of all utterances is called, which no slice can be; it belongs to no family of tests."""
+"""What the row of all utterances is called, which no slice can be; it is not in the slices' family of tests."""
 
 ACCURACY = METRICS["accuracy"]
 
@@ -57,7 +57,7 @@ class SliceDifference:
     high: float
     p_value: float
     p_adjusted: float
-    """Corrected over all slices that are tested; nan for the whole split, which is in no family."""
+    """Corrected over all slices that are tested; the whole split is a family of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Atlas:
     meanings: dict[str, str]
     """What each slice sorts by, by name, in the order of the rows."""
     left_out: dict[str, str]
-    """Slices that need what is not at hand, by name, with what to do."""
+    """Slices that need what is not at hand, by name, with what to do; and those that do not divide the split."""
     warnings: tuple[str, ...]
     """What holds for the whole table."""
     version: str
@@ -157,8 +157,14 @@ def build_atlas(
         systems, sources, chosen, scope or default_scope(groups), alpha=alpha, n_resamples=n_resamples, seed=seed
     )
     met = [one for one in slices if not one.missing(sources)]
-    rows = [scorer.row(one.name, value, members) for one in met for value, members in one.divide(sources).items()]
     everything = tuple(range(len(sources.split.gold)))
+    divided = {one.name: one.divide(sources) for one in met}
+    left_out = {one.name: one.missing(sources) for one in slices if one.missing(sources)}
+    left_out |= {
+        name: f"all are {next(iter(parts))!r}" for name, parts in divided.items() if everything in parts.values()
+    }
+    shown = [name for name in divided if name not in left_out]
+    rows = [scorer.row(name, value, members) for name in shown for value, members in divided[name].items()]
     whole = scorer.compare(scorer.counts_of(everything), chosen)
     return Atlas(
         dataset=first.manifest.data.dataset,
@@ -175,9 +181,9 @@ def build_atlas(
         seed=seed,
         n_tests=sum(_is_tested(row) for row in rows),
         signature=make_signature(systems, chosen, whole, "dialogue"),
-        rows=(scorer.row(WHOLE, "", everything), *_correct(rows)),
-        meanings={one.name: one.meaning for one in met},
-        left_out={one.name: one.missing(sources) for one in slices if one.missing(sources)},
+        rows=(*_correct([scorer.row(WHOLE, "", everything)]), *_correct(rows)),
+        meanings={one.name: one.meaning for one in met if one.name in shown},
+        left_out=left_out,
         warnings=(*first.manifest.data.notes, *whole.warnings),
         version=harness.__version__,
     )
@@ -220,7 +226,8 @@ class _Scorer:
             gap = scores[0].score - scores[-1].score
             difference = SliceDifference(gap, *[math.nan] * 4)
         else:
-            main, accuracy = (self.compare(counts, metric) for metric in (self._metric, ACCURACY))
+            main = self.compare(counts, self._metric)
+            accuracy = main if self._metric.name == ACCURACY.name else self.compare(counts, ACCURACY)
             warnings = tuple(build_panel(counts, self._metric).warnings())
             ends = zip(main.score, main.low, main.high, accuracy.score, accuracy.low, accuracy.high, strict=True)
             scores = tuple(SliceScore(*map(float, own)) for own in ends)

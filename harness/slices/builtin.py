@@ -16,8 +16,12 @@ from harness.slices.slice import Sources, register_slice
 
 PLACES = (1, 2, 4, 8, 16, 32)
 """Where ranges of positions begin."""
-LENGTHS = (0, 4, 8, 16, 32)
-"""Where ranges of lengths begin."""
+WORDS = (0, 4, 8, 16, 32)
+"""Where ranges of words begin; 0 of them, if all is punctuation."""
+UTTERANCES = (1, 4, 8, 16, 32)
+"""Where ranges of lengths of dialogues begin. None of these limits has a source: they are ours, powers of two."""
+PEOPLE = (1, 2, 3, 4)
+"""Where ranges of numbers of speakers begin."""
 
 
 def emotion_shifts(dialogue: Dialogue) -> list[bool | None]:
@@ -69,22 +73,22 @@ def position_in_dialogue(sources: Sources) -> Iterator[str]:
     return (range_of(position + 1, PLACES) for _, position in sources.targets())
 
 
-@register_slice("utterance-length", meaning="words of the utterance", values=ranges(LENGTHS))
+@register_slice("utterance-length", meaning="words of the utterance", values=ranges(WORDS))
 def utterance_length(sources: Sources) -> Iterator[str]:
     for dialogue, position in sources.targets():
-        yield range_of(len(matching_words(dialogue.utterances[position].text)), LENGTHS)
+        yield range_of(len(matching_words(dialogue.utterances[position].text)), WORDS)
 
 
-@register_slice("dialogue-length", meaning="utterances of the dialogue", values=ranges(LENGTHS))
+@register_slice("dialogue-length", meaning="utterances of the dialogue", values=ranges(UTTERANCES))
 def dialogue_length(sources: Sources) -> Iterator[str]:
-    return (range_of(len(dialogue.utterances), LENGTHS) for dialogue, _ in sources.targets())
+    return (range_of(len(dialogue.utterances), UTTERANCES) for dialogue, _ in sources.targets())
 
 
-@register_slice("speakers", meaning="people who speak in the dialogue", values=ranges((1, 2, 3, 4)))
+@register_slice("speakers", meaning="people who speak in the dialogue", values=ranges(PEOPLE))
 def number_of_speakers(sources: Sources) -> Iterator[str]:
     for dialogue, _ in sources.targets():
         people = {name for utterance in dialogue.utterances for name in utterance.speakers}
-        yield range_of(len(people), (1, 2, 3, 4))
+        yield range_of(len(people), PEOPLE)
 
 
 @register_slice(

@@ -14,6 +14,7 @@ from harness.errors import ConfigError, IncompatibleRunsError
 from harness.evaluation.comparison import compare_runs
 from harness.evaluation.scoring import group_runs
 from harness.export import read_leaderboard
+from harness.export.slices import export_atlas
 from harness.slices import Slice, Sources, choose_slices
 from harness.slices.atlas import WHOLE, Atlas, build_atlas
 from harness.store import Layout, RunStore, StoredRun
@@ -72,20 +73,21 @@ def test_the_whole_split_is_the_row_of_the_board() -> None:
 
 
 @pytest.mark.parametrize("pair", [("tfidf-svm", "majority"), ("tfidf-svm", "stratified")])
-def test_a_slice_of_everything_is_what_compare_says(pair: tuple[str, str]) -> None:
+def test_the_whole_split_is_what_compare_says_and_a_slice_of_it_all_is_left_out(pair: tuple[str, str]) -> None:
     everything = Slice("lab/all", "all", lambda one: ["x"] * len(one.split.gold), (), ())
     groups = [systems()[name] for name in pair]
     for metric in ("weighted_f1", "accuracy"):
-        whole, row = build_atlas(groups, sources(), [everything], metric=metric).rows
+        found = build_atlas(groups, sources(), [everything], metric=metric)
+        (whole,) = found.rows
         compared = compare_runs(*groups, metric=metric)
-        for one in (whole, row):
-            assert one.difference is not None
-            found = (one.difference.difference, one.difference.low, one.difference.high, one.difference.p_value)
-            wanted = (compared.difference, compared.low, compared.high, compared.p_value)
-            assert found == pytest.approx(wanted, rel=1e-12)
-        assert row.difference is not None and whole.difference is not None
-        assert row.difference.p_adjusted == row.difference.p_value, "a family of one"
-        assert math.isnan(whole.difference.p_adjusted), "the whole split belongs to no family"
+        assert whole.difference is not None
+        own = (whole.difference.difference, whole.difference.low, whole.difference.high, whole.difference.p_value)
+        wanted = (compared.difference, compared.low, compared.high, compared.p_value)
+        assert own == pytest.approx(wanted, rel=1e-12)
+        assert whole.difference.p_adjusted == whole.difference.p_value, "a family of one"
+        assert (found.left_out, found.n_tests, found.meanings) == ({"lab/all": "all are 'x'"}, 0, {})
+        shown = export_atlas(found, "console")
+        assert "No slice was tested" in shown and "Tests:" not in shown and "after the correction" not in shown
 
 
 def test_p_values_are_corrected_over_all_slices_that_are_tested() -> None:
@@ -140,7 +142,9 @@ def test_the_number_of_seeds_decides_on_scope_and_intervals() -> None:
 
 def test_slices_that_lack_something_are_left_out_and_named() -> None:
     found = atlas("majority")
-    assert found.left_out == {"other-corpus": "add --other DATASET", "video": "add --video FILE"}
+    assert found.left_out == {
+        "other-corpus": "add --other DATASET", "video": "add --video FILE", "seen-in-train": "all are 'new'"
+    }  # fmt: skip
     assert {row.slice for row in found.rows} == {WHOLE, *found.meanings}
     assert not found.meanings.keys() & found.left_out.keys()
 

@@ -67,7 +67,7 @@ def sort(name: str, sources: Sources) -> list[str | None]:
             "utterance-length",
             ["4 to 7", "0 to 3", "4 to 7", "16 to 31", "4 to 7", "0 to 3", "0 to 3", "0 to 3", "0 to 3"],
         ),
-        ("dialogue-length", [*["8 to 15"] * 7, "0 to 3", "0 to 3"]),
+        ("dialogue-length", [*["8 to 15"] * 7, "1 to 3", "1 to 3"]),
         ("speakers", [*["2"] * 7, "1", "1"]),
         ("turn", ["first", "first", "later", "later", "later", "first", "later", "first", "first"]),
         ("rare-label", ["common", "rare", "common", "common", "rare", "common", "common", "common", "rare"]),
