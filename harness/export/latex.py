@@ -138,7 +138,7 @@ def _cell(cell: Cell, head: Head, column: _Column, names: Sequence[str], stacked
 
 
 def _behind(cell: Cell, column: _Column) -> str:
-    small = rf"{{\footnotesize {cell.small}}}" if cell.small else ""
+    small = rf"{{\footnotesize {latex_digits(cell.small)}}}" if cell.small else ""
     if cell.small.startswith("±"):
         small = rf"{{\footnotesize\,$\pm$\,{cell.small[1:]}}}"
     raised = rf"\textsuperscript{{{latex_escape(cell.raised)}}}" if cell.raised else ""
