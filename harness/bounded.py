@@ -13,8 +13,9 @@ import stat
 import tomllib
 from collections.abc import Callable
 from decimal import InvalidOperation
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 MAX_SETTINGS = 4 << 20
 """Bytes of a file that people write by hand, such as a board.toml; the largest here has under 100 kB."""
@@ -26,7 +27,7 @@ MAX_DEPTH = 64
 """Levels of lists and objects inside each other; ours have under ten. A deeper value could not be printed."""
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Opens a file for reading; raises OSError where it cannot be read, or is a folder, a pipe or a device."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe that nobody writes would wait
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

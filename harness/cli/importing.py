@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import DataDir, Json, Plugins, ResultsDir, find_data_dir, find_layout
+from harness.cli.corpora import load_corpora
+from harness.cli.options import DataDir, Json, Plugins, ResultsDir, find_layout
 from harness.cli.output import print_json, print_text
 
 app = typer.Typer(no_args_is_help=True, help="Make runs of what other harnesses have logged.")
@@ -44,12 +45,9 @@ def lm_eval(
     as_json: Json = False,
 ) -> None:
     """Make a run of the answers that lm-eval has logged of a task from export-tasks."""
-    from harness.data import load_dataset
     from harness.evaluation.importing import import_lm_eval
-    from harness.predictors.plugins import load_plugins
 
-    load_plugins(tuple(plugin or ()))
-    corpus = load_dataset(dataset, find_data_dir(data_dir))
+    (corpus,) = load_corpora([dataset], data_dir, plugin)
     layout = find_layout(results_dir)
     done = import_lm_eval(samples, corpus, split, name, layout, seed=seed, normalisation=normalisation.value)
     if as_json:

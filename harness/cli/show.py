@@ -62,7 +62,6 @@ def show(
     if as_json:
         print_json({**document, "manifest": asdict(manifest)})
         return
-    imported = manifest.predictor.imported
     origin = "" if imported is None else f", imported from {imported['from']}"
     print_text(
         f"{manifest.predictor.label} on {data.dataset} ({data.split}), seed {manifest.seed}: {manifest.run_id}{origin}"

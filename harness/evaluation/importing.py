@@ -6,6 +6,7 @@ The manifest says from which file, and of which model by its name there; what wa
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.bounded import open_regular
 from harness.data import Dataset, Split
 from harness.data.writing import locked
 from harness.errors import ConfigError, DataError, StoreError
@@ -23,7 +25,6 @@ from harness.llm.lm_eval.samples import ENDS, LoggedSamples, LogNormalisation, r
 from harness.predictors import PREDICTORS, PredictorCard
 from harness.schema.run import PredictorRecord, RunConfig, RunOutcome, RunStatus
 from harness.store import DialogueTable, Layout, RunStore, StoredRun, provenance
-from harness.store.atomic import sha256_of
 from harness.store.layout import LOCK, MANIFEST
 from harness.store.predictions import tabulate_dialogues
 from harness.store.run_store import read_manifest
@@ -91,7 +92,7 @@ def import_lm_eval(
                 data=describe_data(dataset, part),
                 times={
                     "started": told or datetime.now(UTC).isoformat(timespec="seconds"),
-                    "fit_seconds": 0.0,
+                    "fit_seconds": None,
                     "predict_seconds": None,
                     "n_sessions": 1,
                 },
@@ -145,7 +146,8 @@ def _describe_predictor(
 
 
 def _file(path: Path) -> dict[str, str]:
-    return {"name": path.name, "sha256": sha256_of(path.read_bytes())}
+    with open_regular(path) as file:
+        return {"name": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _versions(results: LoggedResults | None) -> dict[str, str]:

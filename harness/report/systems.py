@@ -89,7 +89,8 @@ def _take(run: StoredRun) -> tuple[float | None, float | None]:
     n = run.manifest.data.n_utterances
     generations = run.generations()
     if not generations:
-        return run.manifest.times["predict_seconds"] / n, None
+        seconds = run.manifest.times["predict_seconds"]
+        return None if seconds is None else seconds / n, None
     usage = sum_usage(generations.values())
     return usage.median_seconds, None if usage.n_usd_unknown else PER_CALLS * usage.usd / n
 
@@ -109,7 +110,7 @@ def _n_parameters(run: StoredRun) -> int | None:
 def _about(runs: Sequence[StoredRun]) -> tuple[tuple[str, str], ...]:
     manifest = runs[0].manifest
     made, machine = manifest.predictor, manifest.hardware
-    fit = [float(run.manifest.times["fit_seconds"]) for run in runs]
+    fit = [run.manifest.times["fit_seconds"] for run in runs]
     lost = {
         status: sum(run.manifest.statuses.get(status, 0) for run in runs)
         for status in manifest.statuses
@@ -122,7 +123,7 @@ def _about(runs: Sequence[StoredRun]) -> tuple[tuple[str, str], ...]:
         ("Features", "; ".join(made.card.get("features", ()))),
         ("Parameters set", ", ".join(f"{name}={value}" for name, value in made.params.items())),
         ("Answers lost", ", ".join(f"{count} {status}" for status, count in lost.items() if count)),
-        ("Learning", f"{np.mean(fit):.3g} s a run"),
+        ("Learning", "" if None in fit else f"{np.mean(fit):.3g} s a run"),
         ("Machine", ", ".join(str(machine[k]) for k in ("processor", "accelerator") if machine.get(k))),
         ("Runs", ", ".join(run.manifest.run_id for run in runs)),
     ]

@@ -138,7 +138,7 @@ class Manifest:
     hardware: Mapping[str, Any]
     """{platform, processor, n_cores, memory_gib, accelerator}."""
     times: Mapping[str, Any]
-    """{started: ISO 8601 UTC, fit_seconds, predict_seconds (None: not told), n_sessions}."""
+    """{started: ISO 8601 UTC, fit_seconds and predict_seconds (None: not told), n_sessions}."""
     files: Mapping[str, str]
     """SHA-256 by file name."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -173,11 +173,26 @@ def _fault(manifest: Manifest) -> str | None:
     statuses = manifest.statuses
     if not set(statuses) <= {*STATUSES} or min(statuses.values(), default=0) < 0:
         return f"it counts the statuses {dict(statuses)}; expected {', '.join(STATUSES)}"
+    if not manifest.times.keys() >= {"started", "fit_seconds", "predict_seconds"}:
+        return "its times are incomplete"
+    if not isinstance(manifest.predictor.facts.get("model", {}), Mapping):
+        return "what it tells of a model is no table"
+    imported = manifest.predictor.facts.get("imported")
+    if imported is not None and not _tells_origin(imported, manifest.predictor.facts):
+        return "it does not tell where it was imported from"
     try:
         LabelSet(data.labels, neutral=data.neutral)
     except ConfigError as error:
         return str(error)
     return None
+
+
+def _tells_origin(imported: object, facts: Mapping[str, Any]) -> bool:
+    """Returns whether an imported run tells of harness, model and samples what is shown of them."""
+    if not isinstance(imported, Mapping) or not isinstance(imported.get("from"), str):
+        return False
+    samples = imported.get("samples")
+    return isinstance(samples, Mapping) and {"name", "sha256"} <= samples.keys() and "model" in facts.get("model", {})
 
 
 def _check_place(manifest: Manifest, path: Path) -> None:

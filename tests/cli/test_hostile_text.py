@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.cli.output import clean, note, print_json, print_table, print_text, print_traceback
 from harness.redaction import hide_secrets, hide_secrets_in
 
-Cli = Callable[..., object]
+Cli = Callable[..., Any]
 
 COMMANDS = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp\u2066\u200b\u2028\ud800\x00\r\x08"
 """Titles, clearing, colours, reversed text, invisible ones, a lone surrogate, carriage returns and backspaces."""
@@ -110,3 +112,25 @@ def test_a_bug_keeps_its_traceback_and_its_exit_code(cli: Cli, monkeypatch: pyte
 def test_what_looks_like_a_secret_is_hidden(text: str, shown: str) -> None:
     assert hide_secrets(text) == shown
     assert hide_secrets_in({"a": [text, 1, None]}) == {"a": [shown, 1, None]}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"imported": "x"}, {"imported": {}}, {"imported": {"from": "lm-eval"}},
+        {"imported": {"from": 1, "samples": {}}},
+        {"imported": {"from": "lm-eval", "samples": {"name": "a", "sha256": "b"}}}, {"model": "x"},
+    ],
+)  # fmt: skip
+def test_facts_that_no_run_has_are_named_and_hide_no_other_run(cli: Cli, tmp_path: Path, facts: Any) -> None:
+    whole = Path(cli("run", "majority", "--dataset", "toy", "--json").json["runs"][0]["path"])
+    document = json.loads((whole / "manifest.json").read_text())
+    broken = whole.with_name("seed7-00000000")
+    shutil.copytree(whole, broken)
+    document["predictor"]["facts"] |= facts
+    (broken / "manifest.json").write_text(json.dumps(document))
+    listed = {run["name"]: run for run in cli("list", "runs", "--json").json["runs"]}
+    assert listed[whole.name]["predictor"] == "majority"
+    assert "is corrupt" in str(listed[broken.name])
+    shown = cli("show", broken)
+    assert (shown.code, len(shown.err.strip().splitlines())) == (2, 1)

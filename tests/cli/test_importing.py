@@ -28,7 +28,7 @@ from harness.llm.request import Response
 from harness.prompting import Window, load_template, name_labels
 from harness.store import Layout, RunStore
 
-pytest.importorskip("lm_eval")
+pytest.importorskip("lm_eval", reason="lm-eval is not installed: pip install 'erc-harness[lm-eval]'")
 
 Cli = Callable[..., Any]
 TEXTS = [
@@ -204,6 +204,10 @@ def test_it_has_a_row_on_boards_that_take_other_runs(cli: Cli, tmp_path: Path, l
     assert any({pair["a"], pair["b"]} == {"majority", "lm-eval/choice"} for pair in board["comparisons"])
     assert cli("report", "toy", "-o", tmp_path / "page").code == 0
     assert cli("export", "toy", "--to", "every-eval-ever", "-o", tmp_path / "records").code == 0
+    assert cli("bundle", "toy", "-o", tmp_path / "bundle").code == 0
+    assert cli("verify", tmp_path / "bundle").code == 0
+    appendix = (tmp_path / "bundle/appendix.tex").read_text(encoding="utf-8")
+    assert "not told by what was imported (2 runs)" in appendix
 
 
 def test_what_was_imported_is_imported_once(cli: Cli, tmp_path: Path, logged: dict[str, Logged]) -> None:

@@ -61,6 +61,8 @@ def _commit(git: Document | None) -> str:
 
 def _machine(run: Document) -> str:
     machine = run["hardware"]
+    if not machine:
+        return "not told by what was imported"
     return (
         f"{machine['platform']}, {machine['processor']}, {machine['n_cores']} cores, {machine['memory_gib']} GiB of "
         f"memory, {machine['accelerator'] or 'no accelerator'}"
@@ -80,7 +82,7 @@ def _system(document: Document, entry: Document, runs: Sequence[Document]) -> li
     made = runs[0]["predictor"]
     card, facts = made["card"], made["facts"]
     learns = ", ".join(card["trained_on"]) or "nothing"
-    fit, predict = (fmean(float(run["times"][name]) for run in runs) for name in ("fit_seconds", "predict_seconds"))
+    fit, predict = (_mean_seconds(runs, name) for name in ("fit_seconds", "predict_seconds"))
     context = "no" if entry["context"] == "none" else entry["context"]
     lines = [
         f"{made['name']} ({card['family']}); sees {context} context, {', '.join(entry['modalities'])}; learns "
@@ -92,7 +94,7 @@ def _system(document: Document, entry: Document, runs: Sequence[Document]) -> li
     if "template" in facts:
         lines.append(f"Prompt: {facts['template']['name']}, answers read as {facts.get('answers', DASH)}.")
     lines += [
-        f"Learning took {fit:.3g} s a run, predicting {predict:.3g} s; SHA-256 of the code of the system "
+        f"Learning took {fit} a run, predicting {predict}; SHA-256 of the code of the system "
         f"{made['code_sha256'] or DASH}.",
         f"Runs: {', '.join(run['run_id'] for run in runs)}.",
     ]
@@ -101,6 +103,12 @@ def _system(document: Document, entry: Document, runs: Sequence[Document]) -> li
         for name, scores in entry["seed_scores"].items()
         if all(score == score for score in scores)  # nan: no probabilities
     ]
+
+
+def _mean_seconds(runs: Sequence[Document], name: str) -> str:
+    """Returns how long runs took on average; imported ones do not tell."""
+    times = [run["times"][name] for run in runs]
+    return f"{DASH} s" if None in times else f"{fmean(times):.3g} s"
 
 
 def _spread(title: str, shown: Sequence[str], name: str, scores: Sequence[float]) -> str:

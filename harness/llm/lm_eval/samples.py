@@ -76,8 +76,8 @@ def read_samples(path: Path, split: Split, normalisation: LogNormalisation = "su
         value = parse_json(text, path, line)
         sample = _read_sample(value, split, ids, normalisation)
         first = first or sample
-        if (sample.origin, sample.answers) != (first.origin, first.answers):
-            raise value.error("a sample of another task than the first one; give one file of one task")
+        if (sample.origin, sample.answers, sample.greedy) != (first.origin, first.answers, first.greedy):
+            raise value.error("a sample of another task or decoding than the first one; give one file of one task")
         found[sample.prediction.utterance_id] = sample.prediction
     missing = [utterance_id for utterance_id in split.gold if utterance_id not in found]
     if missing or first is None:
