@@ -29,7 +29,7 @@ from harness.schema import Dialogue
 from harness.schema.run import RunOutcome, RunStatus
 from harness.store import StoredRun, provenance
 from harness.store.atomic import sha256_of, write_atomic
-from harness.store.layout import CHECKPOINTS, DIALOGUES, ERROR, FITTED, GENERATIONS, LOCK, LOG, MANIFEST, PREDICTIONS
+from harness.store.layout import CHECKPOINTS, ERROR, FITTED, LOCK, LOG, MANIFEST, SEALED
 from harness.store.run_log import RunLog
 from harness.store.run_store import read_manifest
 from harness.store.sealing import describe_data, seal_run
@@ -145,13 +145,18 @@ def _make_again(run: PreparedRun, settings: Settings, report: Report) -> str:
 def _finish_swap(folder: Path) -> None:
     """Puts a run that was made again, and is whole, in the place of the old one, wherever a kill has left it."""
     again = folder.with_name(f"{folder.name}{AGAIN}")
-    if not is_sealed(again):
-        return
+    if is_sealed(again):
+        move_sealed(again, folder)
+        shutil.rmtree(again)
+
+
+def move_sealed(source: Path, folder: Path) -> None:
+    """Moves the files of a sealed run to its folder, in the place of an older one there."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
-    for name in (PREDICTIONS, DIALOGUES, GENERATIONS, MANIFEST):  # the manifest last: it seals
-        if (again / name).exists():
-            (again / name).replace(folder / name)
-    shutil.rmtree(again)
+    for name in SEALED:
+        if (source / name).exists():
+            (source / name).replace(folder / name)
 
 
 def _check_log(dialogues: Sequence[Dialogue], log: RunLog) -> None:

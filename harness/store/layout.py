@@ -21,6 +21,8 @@ MANIFEST = "manifest.json"
 PREDICTIONS = "predictions.parquet"
 DIALOGUES = "dialogues.parquet"
 GENERATIONS = "generations.parquet"
+SEALED = (PREDICTIONS, DIALOGUES, GENERATIONS, MANIFEST)
+"""Files of a sealed run, the manifest last: it seals. There are generations only where a language model answered."""
 LOG = "run.log.jsonl"
 """Append-only while a run is not sealed."""
 LOCK = "lock"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -198,22 +199,27 @@ def test_what_no_machine_has_is_refused_before_it_waits_for_ever() -> None:
         check_room({"CPU": 1, "GPU": 2}, nodes)
 
 
+@pytest.fixture
+def made_there(settings: Settings, tmp_path: Path) -> Callable[[Any], Any]:
+    """Returns a function to what a machine would have answered, had it made the run on a disk of its own."""
+    there = replace(settings, results_dir=tmp_path / "there")
+    origin = Origin(tmp_path, {}, tmp_path / "not seen")
+
+    def change(answer: Any) -> Any:
+        job = Job("stratified", {}, "toy", "test", answer.outcome.seed)
+        shutil.rmtree(answer.outcome.path)
+        return work(job.to_json(), there, origin, 1, lambda progress: None)
+
+    return change
+
+
 def test_results_come_back_from_a_machine_that_does_not_see_the_folder(
     runs: list[PreparedRun],
     settings: Settings,
     fake_ray: Callable[..., FakeRay],
     serial_contents: list[bytes],
-    tmp_path: Path,
+    made_there: Callable[[Any], Any],
 ) -> None:
-    there = replace(settings, results_dir=tmp_path / "there")
-    origin = Origin(tmp_path, {}, tmp_path / "not seen")
-
-    def made_there(answer: Any) -> Any:
-        """What the machine would have answered, had it made the run on a disk of its own."""
-        job = Job("stratified", {}, "toy", "test", answer.outcome.seed)
-        Path(answer.outcome.path, "manifest.json").unlink()
-        return work(job.to_json(), there, origin, 1, lambda progress: None)
-
     fake_ray(change=made_there)
     outcomes = execute("ray", runs, settings)
     assert [outcome.status for outcome in outcomes] == ["done"] * 3
@@ -230,13 +236,49 @@ def test_an_answer_about_another_run_is_not_taken(
     assert "has other data or another version of the code" in outcomes[0].detail
 
 
-def test_a_file_damaged_on_the_way_is_not_taken(
+@pytest.mark.parametrize(
+    ("name", "old", "new", "why"),
+    [
+        ("predictions.parquet", b"PAR1", b"PAR2", "is not the file that was sealed"),
+        ("manifest.json", b'"code_sha256": "', b'"code_sha256": "00', "runs other code of the predictor"),
+        ("../../../../escaped", b"", b"x", ""),
+    ],
+    ids=["damaged", "other code", "path"],
+)
+def test_what_comes_back_is_checked_before_it_takes_a_place(
+    runs: list[PreparedRun],
+    settings: Settings,
+    fake_ray: Callable[..., FakeRay],
+    made_there: Callable[[Any], Any],
+    name: str,
+    old: bytes,
+    new: bytes,
+    why: str,
+) -> None:
+    def change(answer: Any) -> Any:
+        made = made_there(answer)
+        return replace(made, files={**made.files, name: made.files.get(name, b"").replace(old, new, 1)})
+
+    fake_ray(change=change)
+    outcomes = execute("ray", runs[:1], settings)
+    assert outcomes[0].status == ("failed" if why else "done")
+    assert why in outcomes[0].detail
+    assert (runs[0].folder / "manifest.json").exists() == (not why), "no wrong run is found done by the next command"
+    assert not list(settings.results_dir.parent.rglob("escaped"))
+    assert [path.name for path in settings.results_dir.iterdir()] == ["runs"]
+
+
+def test_a_run_by_other_code_in_a_shared_folder_is_not_left_sealed(
     runs: list[PreparedRun], settings: Settings, fake_ray: Callable[..., FakeRay]
 ) -> None:
-    fake_ray(change=lambda answer: replace(answer, files={"predictions.parquet": b"damaged"}))
+    def change(answer: Any) -> Any:
+        manifest = Path(answer.outcome.path) / "manifest.json"
+        manifest.write_text(manifest.read_text().replace('"code_sha256": "', '"code_sha256": "00'))
+        return replace(answer, files={})
+
+    fake_ray(change=change)
     outcomes = execute("ray", runs[:1], settings)
-    assert outcomes[0].status == "failed"
-    assert "is not the file that was sealed" in outcomes[0].detail
+    assert (outcomes[0].status, (runs[0].folder / "manifest.json").exists()) == ("failed", False)
 
 
 def test_a_corpus_that_a_machine_lacks_fails_that_run(runs: list[PreparedRun], settings: Settings) -> None:

@@ -1,9 +1,9 @@
 """The machines of a Ray cluster: each run is a task that Ray places where its CPUs, GPUs and memory are free.
 
 A machine prepares a job from its JSON, makes the run and writes that run's own folder, nothing else; where it does not
-see the results folder, the sealed files come back with the answer. The driver takes no answer on trust: the run must be
-the one that was asked for, sealed, with the hashes of its manifest. A run whose machine is lost begins again elsewhere,
-and goes on where its log ends if the folder is shared.
+see the results folder, the sealed files come back with the answer. The driver takes no wrong answer: the run must be
+the one that was asked for, sealed, with the hashes of its manifest, made by the same code of the predictor. A run whose
+machine is lost begins again elsewhere, and goes on where its log ends if the folder is shared.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from harness.evaluation.executors.executor import (
 )
 from harness.evaluation.executors.node import Answer, Origin, work
 from harness.evaluation.jobs import PreparedRun, Settings
-from harness.evaluation.runner import Progress, check_sealed, execute_run, is_sealed
+from harness.evaluation.runner import Progress, check_sealed, execute_run, is_sealed, move_sealed
 from harness.schema.run import RunOutcome
 from harness.store.atomic import write_atomic
+from harness.store.layout import MANIFEST, SEALED
 
 ATTEMPTS = 4
 """Machines that a run may lose before it is left incomplete: it may be what breaks them."""
@@ -92,7 +93,7 @@ class RayExecutor:
                 for index in todo:
                     tasks.submit(index, runs[index])
                 for index, answer in tasks.answers(on_progress):
-                    end(index, _accept(runs[index], answer))
+                    end(index, _accept(runs[index], answer, settings.results_dir))
         return [outcomes[index] for index in range(len(runs))]
 
 
@@ -162,7 +163,7 @@ def _work(job: str, settings: Settings, origin: Origin, attempt: int, board: Any
     return work(job, settings, origin, attempt, lambda progress: board.put.remote(index, progress))
 
 
-def _accept(run: PreparedRun, answer: Answer | RunOutcome) -> RunOutcome:
+def _accept(run: PreparedRun, answer: Answer | RunOutcome, results_dir: Path) -> RunOutcome:
     """Returns the outcome of a run after checking that it is here, whole, and the one that was asked for."""
     if isinstance(answer, RunOutcome):
         return answer
@@ -177,14 +178,28 @@ def _accept(run: PreparedRun, answer: Answer | RunOutcome) -> RunOutcome:
     if outcome.status not in ("done", "skipped"):
         return outcome
     try:
-        for name, content in answer.files.items():
-            write_atomic(run.folder / name, content)
-        remark = _check_when_seen(run)
+        remark = _take_in(run, answer.files, results_dir) if answer.files else _check_when_seen(run)
     except (HarnessError, OSError) as error:
         return not_made(run, "failed", f"made on {answer.machine}, but {error}")
     if remark:
+        if outcome.status == "done":
+            (run.folder / MANIFEST).unlink(missing_ok=True)  # or the next command would find the run done
         return not_made(run, "failed", f"{answer.machine} runs other code of the predictor; install the same there")
     return replace(outcome, path=str(run.folder))
+
+
+def _take_in(run: PreparedRun, files: Mapping[str, bytes], results_dir: Path) -> str:
+    """Puts a run that was made elsewhere in its place once it is checked; returns and raises as `check_sealed`."""
+    with tempfile.TemporaryDirectory(dir=results_dir, prefix=".incoming-") as staging:
+        folder = Path(staging) / run.folder.relative_to(results_dir)
+        folder.mkdir(parents=True)
+        for name in SEALED:
+            if name in files:
+                write_atomic(folder / name, files[name])
+        remark = check_sealed(replace(run, folder=folder))
+        if not remark:
+            move_sealed(folder, run.folder)
+    return remark
 
 
 def _check_when_seen(run: PreparedRun) -> str:

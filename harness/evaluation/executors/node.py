@@ -15,7 +15,7 @@ from harness.evaluation.jobs import Settings, prepare
 from harness.evaluation.runner import Progress, Report, execute_run
 from harness.predictors.plugins import load_plugins
 from harness.schema.run import Job, RunOutcome
-from harness.store.layout import LOCK, MANIFEST
+from harness.store.layout import LOCK, SEALED
 
 REPORT_SECONDS = 0.2
 """Between two reports of one run at least: a cluster has many."""
@@ -28,7 +28,7 @@ class Origin:
     folder: Path
     """Relative paths begin there."""
     environment: Mapping[str, str]
-    """Variables ERC_*: folders of corpora, caches and weights."""
+    """Variables ERC_*: folders of corpora, caches and weights; a key among them goes to every machine too."""
     mark: Path
     """A file in the results folder: whoever sees it writes into that very folder."""
 
@@ -44,7 +44,7 @@ class Answer:
     error: str = ""
     """Why it could not."""
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """Of the sealed run, by name, the manifest last; {} where the results folder is shared."""
+    """Of the sealed run, by name; {} where the results folder is shared."""
 
 
 def work(job: str, settings: Settings, origin: Origin, attempt: int, report: Report) -> Answer:
@@ -72,8 +72,8 @@ def work(job: str, settings: Settings, origin: Origin, attempt: int, report: Rep
         return Answer(machine, error=str(error))
     if origin.mark.exists() or outcome.status not in ("done", "skipped"):
         return Answer(machine, outcome)
-    names = sorted((path.name for path in run.folder.iterdir()), key=lambda name: (name == MANIFEST, name))
-    return Answer(machine, outcome, files={name: (run.folder / name).read_bytes() for name in names})
+    paths = [run.folder / name for name in SEALED if (run.folder / name).exists()]
+    return Answer(machine, outcome, files={path.name: path.read_bytes() for path in paths})
 
 
 def _seldom(report: Report) -> Report:
