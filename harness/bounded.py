@@ -67,13 +67,15 @@ def _shallow(parse: Callable[[Any], Any], text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
     except InvalidOperation:
         raise ValueError("it has a number that is out of range") from None
-    level = [value]
+    level = _containers([value])
     for _ in range(MAX_DEPTH):
-        level = [inner for outer in level if isinstance(outer, dict | list) for inner in _inside(outer)]
         if not level:
             return value
+        level = [inner for outer in level for inner in _containers(outer)]
     raise ValueError("it is nested too deeply")
 
 
-def _inside(outer: dict[str, Any] | list[Any]) -> list[Any]:
-    return list(outer.values()) if isinstance(outer, dict) else outer
+def _containers(outer: dict[str, Any] | list[Any]) -> list[Any]:
+    """Returns the lists and mappings that stand right in one."""
+    inside = outer.values() if isinstance(outer, dict) else outer
+    return [inner for inner in inside if isinstance(inner, (dict, list))]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.bounded import MAX_DOCUMENT, MAX_SETTINGS, open_regular, parse_toml, read_bounded
+from harness.bounded import parse_json as parse_text
 from harness.errors import DataError
 
 MAX_LINE = 16 << 20
@@ -182,7 +183,7 @@ def parse_json(text: str, path: Path, line: int | None = None) -> Value:
     Raises:
         DataError: the document is broken, cut off or nested too deeply.
     """
-    return Value(_parse("JSON", json.loads, text, path, line), path, line=line)
+    return Value(_parse("JSON", parse_text, text, path, line), path, line=line)
 
 
 def read_toml(path: Path) -> Value:
@@ -197,8 +198,6 @@ def read_toml(path: Path) -> Value:
 def _parse(kind: str, parse: Callable[[str], object], text: str, path: Path, line: int | None) -> object:
     try:
         return parse(text)
-    except RecursionError:
-        raise DataError.at(path, f"the {kind} is nested too deeply", line=line) from None
     except json.JSONDecodeError as error:
         problem = f"broken {kind} at character {error.colno}: {error.msg}; expected one whole value, not cut off"
         raise DataError.at(path, problem, line=line or error.lineno) from None

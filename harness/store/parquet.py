@@ -46,7 +46,9 @@ def from_parquet(content: bytes, columns: Mapping[str, Any], optional: Mapping[s
         leaves = [file.schema.column(i) for i in range(len(file.schema))]
         texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
         # One thread: a pool that is still starting when a short command ends aborts the process.
-        reader = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False, read_dictionary=texts)
+        reader = pq.ParquetFile(
+            pa.BufferReader(content), metadata=file.metadata, pre_buffer=False, read_dictionary=texts
+        )
         table = reader.read(use_threads=False)
         table.validate(full=True)  # reading alone lets indices stand that lead out of their dictionary
     except (pa.ArrowException, OSError, KeyError) as error:

@@ -147,7 +147,9 @@ def decode_dialogues(content: bytes, labels: tuple[str, ...]) -> DialogueTable:
     if (counts < 0).any():
         raise ValueError("counts are negative")
     confusion = DialogueConfusion(tuple(table["dialogue_id"].to_pylist()), labels, counts)
-    return DialogueTable(confusion, calibration, tuple(map(_attributes, table["attributes"].to_pylist())))
+    texts = table["attributes"].to_pylist()
+    attributes = {text: _attributes(text) for text in set(texts)}  # few differ
+    return DialogueTable(confusion, calibration, tuple(attributes[text] for text in texts))
 
 
 def _attributes(text: str) -> dict[str, str]:

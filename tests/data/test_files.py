@@ -93,7 +93,7 @@ def test_broken_toml_is_a_data_error(tmp_path: Path) -> None:
     path = tmp_path / "card.toml"
     for text in ("a = 1\nb = [1,", "a = " + "[" * 50_000, "a = " + "9" * 5_000, "d = 2020-13-45"):
         path.write_text(text, encoding="utf-8")
-        with pytest.raises(DataError, match=r"card\.toml: (broken TOML|the TOML is nested too deeply)"):
+        with pytest.raises(DataError, match=r"card\.toml: broken TOML"):
             read_toml(path)
 
 
