@@ -97,7 +97,7 @@ class Panel:
         if self.n_dialogues < 30:
             found.append(f"only {self.n_dialogues} {unit}s: intervals and tests are approximate below 30")
         if share > 0.1:
-            found.append(f"{unit} {int(self.sizes.argmax())} holds {share:.0%} of the utterances (more than 10%)")
+            found.append(f"one {unit} holds {share:.0%} of the utterances (more than 10%)")
         if self.effective_clusters < 20:
             found.append(f"unequal {unit}s are worth only {self.effective_clusters:.1f} equal ones (fewer than 20)")
         return found

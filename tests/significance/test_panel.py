@@ -65,7 +65,7 @@ def test_other_shapes_are_refused():
     [
         ([5] * 30, []),
         ([5] * 29, ["only 29 dialogues"]),
-        ([5] * 99 + [56], ["dialogue 99 holds 10%"]),
+        ([5] * 99 + [56], ["one dialogue holds 10%"]),
         ([1] * 100 + [12] * 12, []),
         ([1] * 40 + [20] * 12, ["worth only 16.2"]),
     ],

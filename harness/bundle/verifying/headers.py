@@ -62,7 +62,7 @@ def _warnings(panel: Panel, unit: str, names: Sequence[str]) -> list[str]:
     if panel.n_units < 30:
         found.append(f"only {panel.n_units} {unit}s: intervals and tests are approximate below 30")
     if share > 0.1:
-        found.append(f"{unit} {int(panel.sizes.argmax())} holds {share:.0%} of the utterances (more than 10%)")
+        found.append(f"one {unit} holds {share:.0%} of the utterances (more than 10%)")
     if effective < 20:
         found.append(f"unequal {unit}s are worth only {effective:.1f} equal ones (fewer than 20)")
     untested = sorted((names[i], len(own)) for i, own in enumerate(panel.seed_scores) if i not in panel.tested)
