@@ -36,18 +36,27 @@ def environment_secrets() -> tuple[str, ...]:
 
 def hide_secrets(text: str, secrets: Sequence[str] = ()) -> str:
     """Returns the text with given keys, those of the environment, and what looks like one replaced."""
-    for secret in (*secrets, *environment_secrets()):
-        text = text.replace(secret, "[secret]")
-    return _SECRETS.sub("[secret]", text)
+    return _hide(text, (*secrets, *environment_secrets()))
 
 
 def hide_secrets_in(value: Any) -> Any:
     """Returns a value as JSON has it, with secrets hidden in every text of it."""
-    if isinstance(value, Mapping):
-        return {key: hide_secrets_in(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [hide_secrets_in(inner) for inner in value]
-    return hide_secrets(value) if isinstance(value, str) else value
+    secrets = environment_secrets()
+
+    def hidden(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {hidden(key): hidden(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [hidden(inner) for inner in value]
+        return _hide(value, secrets) if isinstance(value, str) else value
+
+    return hidden(value)
+
+
+def _hide(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "[secret]")
+    return _SECRETS.sub("[secret]", text)
 
 
 def redact(text: str, secrets: Sequence[str]) -> str:

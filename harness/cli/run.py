@@ -88,6 +88,8 @@ def run(
         raise ConfigError("--board says what to run: give no predictor, --dataset, --split, --seed or -P with it")
     wanted = _board_jobs(board, layout) if board else named_jobs(predictors, dataset, split or "test", seed, param)
     where = ExecutorSettings(jobs, address, parse_resources(resource or (), jobs_per_gpu))
+    if executor == "serial" and jobs > 1:
+        raise ConfigError(f"--executor serial makes one run after another; leave out --jobs {jobs}, or the executor")
     spread_by = f"--jobs {jobs}" if jobs > 1 else f"--executor {executor}" if executor not in (None, "serial") else ""
     calls = CallSettings(
         concurrency, requests_per_minute, tokens_per_minute, timeout_seconds, max_retries, batch_size, batch_api,
