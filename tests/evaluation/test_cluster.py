@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 PLUGIN = """
-import time
+import os, time
 from harness import Prediction, Predictor, PredictorCard, register_predictor
 
 @register_predictor("lab/slow", card=PredictorCard(family="test"))
@@ -31,7 +31,7 @@ class Slow(Predictor):
         self.seed = seed
 
     def predict(self, dialogue):
-        time.sleep(1)
+        time.sleep(float(os.environ.get("SECONDS_A_DIALOGUE", "1")))
         print("what a predictor prints is no answer")
         return [Prediction(u.id, "joy" if (len(u.text) + self.seed) % 2 else "neutral") for u in dialogue.targets]
 """
@@ -95,7 +95,9 @@ def start(command: list[str], folder: Path, results: Path, *more: str) -> subpro
     )  # fmt: skip
 
 
-def test_a_board_survives_a_lost_node_and_an_interrupt(cluster: Any, command: list[str], tmp_path: Path) -> None:
+def test_a_board_survives_a_lost_node_and_an_interrupt(
+    cluster: Any, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     boards = {}
     for name in ("serial", "cluster"):
         results = tmp_path / name
@@ -126,6 +128,7 @@ def test_a_board_survives_a_lost_node_and_an_interrupt(cluster: Any, command: li
     assert sum(sessions) >= len(runs) + 2, "neither the interrupt nor the lost node fell into a run"
     assert not list(results.glob(".driver-*"))
 
+    monkeypatch.setenv("SECONDS_A_DIALOGUE", "0")
     alone = start(command, tmp_path, boards["serial"], "--board", "small")
     _, err = alone.communicate(timeout=600)
     assert alone.returncode == 0, err
