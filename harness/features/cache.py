@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from harness.data.cache_folder import cache_folder
 from harness.data.writing import disk, settle
 from harness.errors import StoreError
+from harness.features.arrays import map_array
 
 
 def cached_array(key: str, n_rows: int, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -41,8 +42,8 @@ def cached_array(key: str, n_rows: int, make: Callable[[], NDArray[np.float32]])
 
 def _load(path: Path, n_rows: int) -> NDArray[np.float32]:
     try:
-        array: NDArray[np.float32] = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        array: NDArray[np.float32] = np.asarray(map_array(path))
+    except ValueError as error:
         raise StoreError(f"{path}: not an array ({error}); delete it and repeat") from error
     if array.dtype != np.float32 or array.ndim != 2 or len(array) != n_rows:
         raise StoreError(

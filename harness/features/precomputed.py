@@ -11,7 +11,6 @@ whose lengths are, one by one, the lengths of the dialogues of the split.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import DataError, MissingDependencyError, ModelError
+from harness.errors import DataError, ModelError
+from harness.features.arrays import read_h5, read_npz
 from harness.features.encoder import Encoder, Layers, Tell, register_encoder, tell_nobody
 from harness.features.spoken import SpokenSplit
 from harness.features.weights import content_name
 from harness.schema import UtteranceView
+
+MAX_ROWS = 4_000_000
+"""Utterances of a split; the largest corpus in use has under 100,000."""
 
 SUFFIXES = {".npz": "npz", ".h5": "h5", ".hdf5": "h5", ".pkl": "pickle", ".pickle": "pickle"}
 
@@ -96,41 +99,28 @@ class Precomputed(Encoder):
 def _rows_by_id(path: Path, kind: str, split: SpokenSplit) -> dict[str, Any]:
     """Returns the rows of a split by utterance id, from a file with arrays SPLIT/ids and SPLIT/features."""
     wanted = [f"{split.name}/ids", f"{split.name}/features", f"{split.name}/fingerprint"]
-    arrays = _read_npz(path, wanted) if kind == "npz" else _read_h5(path, wanted)
+    arrays = read_npz(path, wanted) if kind == "npz" else read_h5(path, wanted)
     absent = [name for name in wanted[:2] if name not in arrays]
     if absent:
         raise DataError.at(path, f"no array {absent[0]!r}; expected {wanted[0]!r} and {wanted[1]!r}")
-    ids, features = arrays[wanted[0]], arrays[wanted[1]]
-    known = arrays.get(wanted[2])
-    if known is not None and str(np.asarray(known).item()) != split.fingerprint:
+    ids, features = np.asarray(arrays[wanted[0]]), np.asarray(arrays[wanted[1]])
+    if ids.ndim != 1 or ids.dtype.kind not in "SUO" or features.ndim not in (2, 3) or features.dtype.kind not in "fiu":
         raise DataError.at(
-            path, f"features of another {split.name} split, {str(np.asarray(known).item())[:12]}; "
-            f"that of {split.dataset} is {split.fingerprint[:12]}",
+            path, f"ids are {ids.dtype} {ids.shape} and features {features.dtype} {features.shape} in split "
+            f"{split.name!r}; expected texts (n,) and numbers (n, width) or (n, n_layers, width)",
         )  # fmt: skip
     if len(ids) != len(features):
         raise DataError.at(path, f"{len(ids)} ids and {len(features)} rows in split {split.name!r}")
+    if len(ids) > MAX_ROWS:
+        raise DataError.at(path, f"{len(ids)} rows in split {split.name!r}; expected no more than {MAX_ROWS}")
+    known = np.asarray(arrays.get(wanted[2], split.fingerprint))
+    told = str(known.item()) if known.size == 1 else f"{known.size} values"
+    if told != split.fingerprint:
+        raise DataError.at(
+            path, f"features of another {split.name} split, {told[:12]}; that of {split.dataset} is "
+            f"{split.fingerprint[:12]}",
+        )  # fmt: skip
     return dict(zip(map(str, ids), features, strict=True))
-
-
-def _read_npz(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names if name in arrays}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError.at(path, f"not read: {error}") from error
-
-
-def _read_h5(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingDependencyError.of("h5py", "models", "reading .h5 features") from error
-    try:
-        with h5py.File(path, "r") as arrays:
-            found = {name: arrays[name] for name in names if name in arrays}
-            return {n: v.asstr()[()] if h5py.check_string_dtype(v.dtype) else v[()] for n, v in found.items()}
-    except OSError as error:
-        raise DataError.at(path, f"not read: {error}") from error
 
 
 def _rows_of_pickle(path: Path, part: str, split: SpokenSplit) -> dict[str, Any]:
@@ -140,11 +130,20 @@ def _rows_of_pickle(path: Path, part: str, split: SpokenSplit) -> dict[str, Any]
     whole = load_pickle(path)
     tables = [_by_dialogue(_part_of(whole, one, path), split, path) for one in part.split("+")]
     return {
-        utterance.id: np.stack([np.asarray(table[dialogue][i], dtype=np.float32) for table in tables])
+        utterance.id: np.stack([_vector(table[dialogue][i], path, dialogue) for table in tables])
         for dialogue, utterances in split.dialogues
         for i, utterance in enumerate(utterances)
         if all(dialogue in table for table in tables)
     }
+
+
+def _vector(value: Any, path: Path, dialogue: str) -> Any:
+    """Returns a row of a pickle, float32 (width,): a list of lists could name one list a million times over."""
+    if isinstance(value, list | tuple) and all(isinstance(number, int | float | np.number) for number in value):
+        value = np.array(value, dtype=np.float64)
+    if not isinstance(value, np.ndarray) or value.ndim != 1 or value.dtype.kind not in "fiu":
+        raise DataError.at(path, f"a row of dialogue {dialogue!r} is no list of numbers and no array (width,)")
+    return value.astype(np.float32)
 
 
 def _part_of(whole: Any, part: str, path: Path) -> Mapping[Any, Any]:

@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from harness.bounded import parse_json, read_bounded
 from harness.data.cache_folder import cache_folder
 from harness.data.writing import disk, locked, settle
 from harness.errors import DataError, StoreError
+from harness.features.arrays import map_array
 from harness.features.encoder import Layers
 from harness.features.spoken import SpokenSplit
 
@@ -104,14 +106,15 @@ def _keep(path: Path, sidecar: Path, split: SpokenSplit, identity: Mapping[str, 
 def _open(path: Path, sidecar: Path, split: SpokenSplit) -> FeatureTable:
     remedy = f"delete {sidecar} and repeat"
     try:
-        record = json.loads(sidecar.read_text(encoding="utf-8"))
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        whole = (list(array.shape), str(array.dtype)) == (record["shape"], "float32")
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        record = parse_json(read_bounded(sidecar))
+        array = map_array(path)
+        shape, fingerprint, sha256 = record["shape"], record["fingerprint"], record["sha256"]
+        whole = (list(array.shape), str(array.dtype)) == (shape, "float32") and isinstance(sha256, str)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path}: no table of features ({error}); {remedy}") from error
-    if not whole or record["fingerprint"] != split.fingerprint:
+    if not whole or fingerprint != split.fingerprint:
         raise StoreError(
-            f"{path}: {array.dtype} {array.shape} of the split {str(record['fingerprint'])[:12]}, expected float32 "
-            f"{tuple(record['shape'])} of {split.fingerprint[:12]}; {remedy}"
+            f"{path}: {array.dtype} {array.shape} of the split {str(fingerprint)[:12]}, expected float32 "
+            f"{tuple(shape) if isinstance(shape, list) else shape} of {split.fingerprint[:12]}; {remedy}"
         )
-    return FeatureTable(array, record["sha256"])
+    return FeatureTable(array, sha256)

@@ -17,8 +17,9 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
+from harness.bounded import MAX_SETTINGS, read_bounded
 from harness.errors import PromptError, UnknownNameError
 from harness.prompting.exemplars import Exemplar
 from harness.prompting.prompt import Form, Message, Prompt, Role
@@ -37,7 +38,14 @@ SAME_WORDING = {"few-shot": "zero-shot"}
 DESCRIBING = "describe-video"
 """Family of the wordings that ask what a video shows, and show no label; all others ask for a label."""
 
+_PADDING = ("center", "ljust", "rjust", "zfill", "expandtabs", "format", "format_map", "indent", "slice", "batch")
+"""Methods and filters that make a text as long, or go on as often, as a number says."""
+
 _MARK = "\x02"
+_OF_TEMPLATES = (
+    ArithmeticError, AttributeError, LookupError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError
+)  # fmt: skip
+"""What a template raises, when it is read or rendered."""
 _FILE = "<template>"
 """The file name that jinja2 gives to a template made from a string."""
 
@@ -148,7 +156,7 @@ def _folder() -> Traversable:
 
 def _read(name: str, path: Traversable) -> str:
     try:
-        source = path.read_bytes().decode("utf-8-sig")
+        source = (read_bounded(path, MAX_SETTINGS) if isinstance(path, Path) else path.read_bytes()).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise PromptError(f"template {name!r} cannot be read: {reason}; expected a text file in UTF-8") from error
@@ -158,11 +166,25 @@ def _read(name: str, path: Traversable) -> str:
 @cache
 def _environment() -> ImmutableSandboxedEnvironment:
     import jinja2
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 
-    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    class Sandbox(ImmutableSandboxedEnvironment):
+        """Lets a few characters of a template take no gigabytes, and no hours."""
+
+        intercepted_binops = frozenset({"*", "**", "%"})
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if operator == "**" or not all(isinstance(side, int | float) and abs(side) < 1e6 for side in (left, right)):
+                raise SecurityError(f"{operator!r} is for numbers of less than a million, and '**' for none")
+            return super().call_binop(context, operator, left, right)
+
+        def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+            return attr not in _PADDING and super().is_safe_attribute(obj, attr, value)
+
+    environment = Sandbox(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals.clear()  # `lipsum` and the filter `random` draw from the global generator
-    environment.filters.pop("random")
+    for name in ("random", *_PADDING):
+        environment.filters.pop(name, None)
     environment.globals["role"] = _begin_message
     return environment
 
@@ -193,7 +215,7 @@ def _failing_as(name: str) -> Iterator[None]:
 
     try:
         yield
-    except (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (jinja2.TemplateError, *_OF_TEMPLATES) as error:
         passed = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _FILE]
         line = error.lineno if isinstance(error, jinja2.TemplateSyntaxError) else passed[-1] if passed else None
         place = f"template {name!r}" + (f", line {line}" if line else "")

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.bounded import MAX_SETTINGS, parse_json, read_bounded
 from harness.data.cache_folder import cache_folder
 from harness.data.writing import locked
 from harness.store.atomic import sha256_of
@@ -103,7 +104,7 @@ class TrainedStore:
 def read_record(folder: Path) -> dict[str, Any] | None:
     """Returns the record beside weights; None where there is none, as beside other people's."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = parse_json(read_bounded(folder / RECORD, MAX_SETTINGS))
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None

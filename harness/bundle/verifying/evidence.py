@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ Document = dict[str, Any]
 
 BOARD, RUNS, COUNTS = "leaderboard.json", "runs.json", "counts"
 """Files of a bundle, and its folder of counts."""
+
+MAX_BYTES = 256 << 20
+"""Of a file of a bundle, unpacked; the largest here has under 10 MB."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,31 @@ class Evidence:
 
 def read_evidence(folder: Path) -> Evidence:
     """Returns what the numbers of a bundle are computed from."""
-    document = json.loads((folder / BOARD).read_text(encoding="utf-8"))
-    runs = json.loads((folder / RUNS).read_text(encoding="utf-8"))
+    document = json.loads(read_text(folder / BOARD))
+    runs = json.loads(read_text(folder / RUNS))
     arrays: dict[str, dict[str, Array]] = {}
     for header in document["headers"]:
-        with np.load(folder / COUNTS / counts_name(header["dataset"]), allow_pickle=False) as file:
+        path = folder / COUNTS / counts_name(header["dataset"])
+        _check_unpacked(path)
+        with np.load(path, allow_pickle=False) as file:
             arrays[header["dataset"]] = {name: file[name] for name in file.files}
     return Evidence(document, runs["runs"], arrays, runs["n_resamples"])
+
+
+def read_text(path: Path) -> str:
+    """Returns the text of a file; raises ValueError for one that is too large, or is none, such as a pipe."""
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path.name}: expected a file of at most {MAX_BYTES} bytes")
+    return path.read_text(encoding="utf-8")
+
+
+def _check_unpacked(path: Path) -> None:
+    """Checks what an archive of arrays claims to unpack to: a few kB can hold gigabytes."""
+    if not path.is_file():
+        raise ValueError(f"{path.name}: expected a file")
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
+            raise ValueError(f"{path.name}: more than {MAX_BYTES} bytes when unpacked")
 
 
 def counts_name(dataset: str) -> str:

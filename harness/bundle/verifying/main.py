@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 from .appendix import describe_runs
 from .difference import Difference
-from .evidence import BOARD, COUNTS, RUNS, Document, Evidence, read_evidence
+from .evidence import BOARD, COUNTS, RUNS, Document, Evidence, read_evidence, read_text
 from .lock import LOCK, check_files, check_runs
 from .recompute import recompute
 from .tables import NUMBER, check_table
@@ -23,6 +25,12 @@ TABLES, STATISTICS, APPENDIX = "tables", "statistics.tex", "appendix.tex"
 
 TOLERANCE = 1e-8
 """Relative, for the ten digits of `leaderboard.json`."""
+
+BROKEN = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, SyntaxError, TokenError, EOFError,
+    RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What reading and computing raise for documents that are no bundle's; numpy parses headers as Python."""
 
 ADDED = ("label_f1", "seed_scores")
 """Fields of recomputed entries that the board does not hold."""
@@ -40,9 +48,9 @@ class Report:
 def check_bundle(folder: Path) -> Report:
     """Returns all that does not agree in a bundle; nothing in it is trusted but the counts, and these are hashed."""
     try:
-        lock = json.loads((folder / LOCK).read_text(encoding="utf-8"))
+        lock = json.loads(read_text(folder / LOCK))
         found = list(check_files(folder, lock))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except BROKEN as error:
         return Report(0, [Difference(LOCK, "the file", "hashes of all files", _say(error))])
     try:
         evidence = read_evidence(folder)
@@ -51,16 +59,7 @@ def check_bundle(folder: Path) -> Report:
         document = recompute(evidence)
         found += _compare("", document, evidence.document)
         n_numbers, in_tex = _check_tex(folder, lock, document, evidence)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        zipfile.BadZipFile,
-    ) as error:
+    except BROKEN as error:
         where = f"{BOARD}, {RUNS}, {COUNTS}"
         return Report(0, [*found, Difference(where, "the whole", "what a board can be computed from", _say(error))])
     return Report(n_numbers, [*found, *in_tex])
@@ -82,12 +81,12 @@ def _check_tex(folder: Path, lock: Document, document: Document, evidence: Evide
     for name in sorted(path.relative_to(folder).as_posix() for path in (folder / TABLES).glob("*.tex")):
         if name not in lock["files"]:
             found.append(Difference(name, "the file", f"its hash in {LOCK}", "none"))
-        differences, n = check_table(name, (folder / name).read_text(encoding="utf-8"), document)
+        differences, n = check_table(name, read_text(folder / name), document)
         n_numbers, found = n_numbers + n, [*found, *differences]
     sections = describe_runs(document, evidence.runs, lock)
     appendix = [line for heading, lines in sections for line in (heading, *lines)]
     for name, expected in ((STATISTICS, describe_statistics(document)), (APPENDIX, appendix)):
-        differences = list(check_lines(name, (folder / name).read_text(encoding="utf-8"), expected))
+        differences = list(check_lines(name, read_text(folder / name), expected))
         n_numbers += sum(len(NUMBER.findall(line)) for line in expected) - len(differences)
         found += differences
     return n_numbers, found

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.bounded import MAX_SETTINGS, parse_json, read_bounded
 from harness.data import Dataset, Split
 from harness.errors import ConfigError, PromptError
 from harness.llm.lm_eval import task_utils
@@ -240,9 +241,9 @@ def _write(folder: Path, about: dict[str, Any], files: dict[str, str]) -> None:
 def _files_of(marker: Path) -> set[str]:
     """Returns the names of the files of the export that a folder holds."""
     try:
-        about = json.loads(marker.read_text(encoding="utf-8"))
+        about = parse_json(read_bounded(marker, MAX_SETTINGS))
         if about["format"] == FORMAT:
             return {Path(name).name for name in about["files"]}
-    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{str(marker.parent)!r} is not empty and no earlier export; choose a new folder") from error
     raise ConfigError(f"{str(marker.parent)!r} is not empty and no earlier export; choose a new folder")

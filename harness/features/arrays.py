@@ -1,0 +1,112 @@
+"""Arrays in files that somebody else wrote: what a file claims is looked at before anything of that size is made."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import DataError, MissingDependencyError
+
+MAX_UNPACKED = 1 << 30
+"""Bytes of an array when it is unpacked, unless the file itself is larger: a few kB of .npz or .h5 may hold GB."""
+
+BROKEN = (OSError, ValueError, SyntaxError, TokenError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What numpy and zipfile raise for files that are broken: headers are parsed as Python literals."""
+
+
+def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Returns those of some arrays that a .npz file has, by name.
+
+    Raises:
+        DataError: it is no such file, is broken, holds objects, or an array is too large when unpacked.
+    """
+    found = {}
+    with _reading(path, BROKEN), zipfile.ZipFile(path) as archive:
+        for entry in {f"{name}.npy" for name in names}.intersection(archive.namelist()):
+            with archive.open(entry) as file:
+                _check_size(path, *_read_header(file))
+            with archive.open(entry) as file:
+                found[entry.removesuffix(".npy")] = np.lib.format.read_array(file, allow_pickle=False)
+    return found
+
+
+def read_h5(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Returns those of some arrays that an HDF5 file has, by name; links and arrays that lie elsewhere are refused.
+
+    Raises:
+        DataError: it is no such file, is broken, or an array is too large when unpacked, or not in this file.
+        MissingDependencyError: h5py is not installed.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingDependencyError.of("h5py", "models", "reading .h5 features") from error
+
+    def read(arrays: Any, name: str) -> Any:
+        steps = [name[:at] for at, character in enumerate(name) if character == "/"]
+        found = arrays[name]
+        inside = all(isinstance(arrays.get(step, getlink=True), h5py.HardLink) for step in (*steps, name))
+        if not isinstance(found, h5py.Dataset) or not inside or found.external or found.is_virtual:
+            raise ValueError(f"{name!r} is no array of this very file; expected no link")
+        if found.shape is None:
+            raise ValueError(f"{name!r} is empty")
+        _check_size(path, found.shape, found.dtype)
+        return found.asstr()[()] if h5py.check_string_dtype(found.dtype) else found[()]
+
+    with _reading(path, (*BROKEN, LookupError, TypeError)), h5py.File(path, "r") as arrays:
+        return {name: read(arrays, name) for name in names if name in arrays}
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """Returns the array of a .npy file, memory-mapped: it has no more elements than the file has bytes for.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is no such file.
+    """
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        raise
+    except (*BROKEN, OverflowError, AttributeError) as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    if not isinstance(array, np.ndarray):
+        raise ValueError("it is an archive of arrays; expected one array")
+    return array
+
+
+def _read_header(file: Any) -> tuple[tuple[int, ...], Any]:
+    """Returns shape and type of the array that a .npy file holds."""
+    version = np.lib.format.read_magic(file)
+    readers: dict[tuple[int, int], Callable[[Any], Any]] = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise ValueError(f"version {version} of its format; expected 1.0 or 2.0")
+    shape, _, dtype = readers[version](file)
+    return shape, dtype
+
+
+def _check_size(path: Path, shape: Sequence[int], dtype: Any) -> None:
+    most = max(MAX_UNPACKED, path.stat().st_size)
+    if any(not 0 <= n <= most for n in shape) or prod(shape) * max(1, dtype.itemsize) > most:
+        raise ValueError(f"an array of shape {tuple(shape)} and type {dtype} has more than {most} bytes unpacked")
+
+
+@contextmanager
+def _reading(path: Path, broken: tuple[type[Exception], ...]) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except (*broken, OverflowError) as error:
+        raise DataError.at(path, f"not read: {' '.join(str(error).split()) or type(error).__name__}") from error
