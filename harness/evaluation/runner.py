@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.data.damage import SEAL, find_damage, seal, set_aside
 from harness.data.writing import locked
 from harness.errors import CallsStoppedError, HarnessError, PredictionError, StoreError
 from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
@@ -40,6 +41,9 @@ BATCH_DIALOGUES = 16
 It is the work in flight that a killed process repeats at most. A `predict_batch` that yields gets all at once: what it
 has yielded for a dialogue is kept before it goes on."""
 
+
+SUMS = f"fitted{SEAL}"
+"""Beside what a predictor has saved: the checksums of it."""
 
 AGAIN = ".rerun"
 """End of the name of the folder in which a sealed run is made once more."""
@@ -117,6 +121,7 @@ def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) ->
             for name in (FITTED, CHECKPOINTS):
                 shutil.rmtree(folder / name, ignore_errors=True)
         _check_log(dialogues, log)
+        _check_learned(folder, _has_epochs(predictor))
         todo = [d for d in dialogues if d.id not in log.content.predictions]
         if todo or _has_epochs(predictor):
             report(Progress("fit", 0, 0))
@@ -168,6 +173,18 @@ def _check_log(dialogues: Sequence[Dialogue], log: RunLog) -> None:
             raise StoreError(f"the log of dialogue {dialogue.id!r} is corrupt; delete {log.path} and run again")
 
 
+def _check_learned(folder: Path, has_epochs: bool) -> None:
+    """Moves what was learned aside if it is not what was written, so that it is learned anew."""
+    damage = {name: find_damage(folder / name) for name in (FITTED, CHECKPOINTS)}
+    if (folder / FITTED).is_dir() and not (folder / FITTED / SUMS).is_file():
+        damage[FITTED] = f"it has no {SUMS}"
+    for name, why in damage.items():
+        if why is not None:
+            set_aside(folder / name, why)
+    if damage[CHECKPOINTS] is not None and has_epochs:  # they tell of every epoch only if all are made again
+        shutil.rmtree(folder / FITTED, ignore_errors=True)
+
+
 def _learn(predictor: Predictor, run: PreparedRun, folder: Path, log: RunLog) -> None:
     """Lets a predictor learn; what an earlier session has learned is restored if it can be."""
     if type(predictor).fit is Predictor.fit:
@@ -189,6 +206,7 @@ def _save(predictor: Predictor, folder: Path) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     predictor.save(temporary)
+    seal(temporary / SUMS, (path for path in temporary.rglob("*") if path.is_file()))
     temporary.rename(folder)
 
 
