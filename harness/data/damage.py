@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.bounded import parse_json
-from harness.data.writing import disk, settle
+from harness.data.writing import disk, neighbour, settle
 
 SEAL = ".seal.json"
 """End of the name of a file that tells the checksums of others beside it, and its own."""
@@ -60,7 +60,7 @@ def seal(path: Path, files: Iterable[Path], content: Any = None, known: Any = No
         OSError: the folder cannot be written.
     """
     sums = {**(known or {}), **{file.relative_to(path.parent).as_posix(): sha256_of_file(file) for file in files}}
-    part = path.with_name(f"{path.name}.part")
+    part = neighbour(path)
     record = {"content": content, "files": sums}
     part.write_text(json.dumps({**record, "sha256": _digest(record)}, indent=1) + "\n", encoding="utf-8")
     settle(part, path)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from glob import escape
 from pathlib import Path
 from threading import Event, Thread
 from typing import IO, Any
@@ -22,6 +23,26 @@ def settle(part: Path, path: Path) -> None:
     with part.open("rb+") as file:
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def neighbour(path: Path) -> Path:
+    """Returns where a file is written before it takes its place; what killed processes of this machine left goes."""
+    mine = f".{path.name}.{platform.node()}."
+    for left in path.parent.glob(f"{escape(mine)}*.tmp"):
+        pid = left.name.removeprefix(mine).removesuffix(".tmp")
+        if pid.isdigit() and not _lives(int(pid)):
+            left.unlink(missing_ok=True)
+    return path.with_name(f"{mine}{os.getpid()}.tmp")
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @contextmanager

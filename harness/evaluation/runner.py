@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,6 +77,9 @@ def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutc
     try:
         if is_sealed(run.folder) and not settings.rerun:
             status, detail = "skipped", check_sealed(run)
+            if _has_traces(run.folder):  # of a process that was killed after it had sealed
+                with suppress(StoreError), locked(run.folder / LOCK):
+                    _remove_traces(run.folder)
         else:
             # What a predictor prints is not the answer of the command.
             with locked(run.folder / LOCK), redirect_stdout(sys.stderr):
@@ -289,10 +292,14 @@ def check_sealed(run: PreparedRun) -> str:
     return ""
 
 
+def _has_traces(folder: Path) -> bool:
+    return any(path.name not in SEALED and path.suffix != ".damaged" for path in folder.iterdir())
+
+
 def _remove_traces(folder: Path) -> None:
     """Removes what only an unfinished run needs."""
-    for name in (LOG, ERROR):
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / LOG, folder / ERROR, *folder.glob(".*.tmp"), *folder.glob("*.part")):
+        path.unlink(missing_ok=True)
     for name in (FITTED, f"{FITTED}.tmp", CHECKPOINTS):
         shutil.rmtree(folder / name, ignore_errors=True)
 

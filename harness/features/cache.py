@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.data.cache_folder import cache_folder
 from harness.data.damage import SEAL, damage_of, seal, set_aside
-from harness.data.writing import disk, settle
+from harness.data.writing import disk, neighbour, settle
 from harness.errors import StoreError
 
 
@@ -39,7 +38,7 @@ def cached_array(key: str, n_rows: int, make: Callable[[], NDArray[np.float32]])
             sums.unlink()
         path.parent.mkdir(parents=True, exist_ok=True)
     array = make()
-    part = path.with_name(f".{key}.{os.getpid()}.part")
+    part = neighbour(path)
     with disk(path):
         with part.open("wb") as file:
             np.save(file, array, allow_pickle=False)

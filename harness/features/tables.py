@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 
 from harness.data.cache_folder import cache_folder
 from harness.data.damage import set_aside
-from harness.data.writing import disk, locked, settle
+from harness.data.writing import disk, locked, neighbour, settle
 from harness.errors import DataError
 from harness.features.encoder import Layers
 from harness.features.spoken import SpokenSplit
@@ -100,7 +99,7 @@ def _keep(path: Path, sidecar: Path, split: SpokenSplit, identity: Mapping[str, 
         "sha256": hashlib.sha256(array.tobytes()).hexdigest(),
         "utterances": [u.id for u in split.utterances()],
     }
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = neighbour(path)
     with disk(path):
         with part.open("wb") as file:
             np.save(file, array, allow_pickle=False)
