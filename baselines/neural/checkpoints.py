@@ -2,12 +2,11 @@
 
 epoch-012.safetensors     weights after epoch 12, of every epoch
 state-012.safetensors     state of the optimizer after epoch 12, of the last epoch only
-progress.json             how far training has come; written when the others are whole
+progress.seal.json        how far training has come, and checksums of the others; written when they are whole
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -19,9 +18,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import Tensor, nn
 
+from harness.data.damage import SEAL, read_seal, seal
 from harness.errors import StoreError
 
-WEIGHTS, STATE, PROGRESS = "epoch-{:03d}.safetensors", "state-{:03d}.safetensors", "progress.json"
+WEIGHTS, STATE, PROGRESS = "epoch-{:03d}.safetensors", "state-{:03d}.safetensors", f"progress{SEAL}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,8 @@ class Checkpoints:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._best: dict[str, Tensor] = {}
+        self._sums: dict[str, str] = {}
+        """SHA-256 by name of what is in the folder."""
 
     def keep(self, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
         """Keeps what an epoch led to.
@@ -75,9 +77,11 @@ class Checkpoints:
                 save_model(network, str(part))
             with _whole(self._folder / STATE.format(progress.epoch)) as part:
                 save_file(_flatten(optimizer.state_dict()["state"]), part)
-            with _whole(self._folder / PROGRESS) as part:
-                part.write_text(json.dumps(asdict(progress)) + "\n", encoding="utf-8")
-            (self._folder / STATE.format(progress.epoch - 1)).unlink(missing_ok=True)
+            old = self._folder / STATE.format(progress.epoch - 1)
+            self._sums.pop(old.name, None)
+            new = [self._folder / name.format(progress.epoch) for name in (WEIGHTS, STATE)]
+            self._sums = seal(self._folder / PROGRESS, new, asdict(progress), self._sums)
+            old.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"{self._folder}: {error.strerror or error}; free the disk and repeat") from error
 
@@ -90,7 +94,7 @@ class Checkpoints:
         if self._folder is None or not (self._folder / PROGRESS).is_file():
             return None
         try:
-            record: dict[str, Any] = json.loads((self._folder / PROGRESS).read_text(encoding="utf-8"))
+            record, self._sums = read_seal(self._folder / PROGRESS)
             progress = Progress(**record | {key: tuple(record[key]) for key in ("losses", "scores")})
             state = load_file(self._folder / STATE.format(progress.epoch))
             self.restore_best(network, progress)  # tells now whether it can be read at the end

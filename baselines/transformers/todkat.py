@@ -29,7 +29,8 @@ from baselines.neural.relations import relation_width, require_knowledge
 from baselines.transformers.fine_tuned import FineTunedTransformer
 from baselines.transformers.passage import Passage
 from harness.data import Split
-from harness.data.writing import disk
+from harness.data.damage import SEAL, seal
+from harness.data.writing import disk, settle
 from harness.errors import ConfigError
 from harness.features import ENCODERS, EncoderName, Features, FeatureSource
 from harness.features.features import Rows
@@ -122,7 +123,7 @@ class TodkatNoKb(FineTunedTransformer):
         if not self.topic_epochs:
             return
         kept = None if self._session.checkpoints is None else self._session.checkpoints / TOPICS
-        if kept is not None and kept.is_file():
+        if kept is not None and kept.with_suffix(SEAL).is_file():
             with reading_weights(kept):
                 load_model(network, kept)
             return
@@ -135,7 +136,8 @@ class TodkatNoKb(FineTunedTransformer):
             with disk(kept):
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 save_model(network, str(part))
-                part.replace(kept)
+                settle(part, kept)
+                seal(kept.with_suffix(SEAL), [kept])
 
     def load_base(self) -> tuple[Any, Any]:
         """Returns (tokenizer, masked language model) as published, on the CPU in float32; raises as the base does."""

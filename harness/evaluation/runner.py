@@ -10,12 +10,13 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.data.damage import SEAL, find_damage, seal, set_aside
 from harness.data.writing import locked
 from harness.errors import CallsStoppedError, HarnessError, PredictionError, StoreError
 from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
@@ -40,6 +41,9 @@ BATCH_DIALOGUES = 16
 It is the work in flight that a killed process repeats at most. A `predict_batch` that yields gets all at once: what it
 has yielded for a dialogue is kept before it goes on."""
 
+
+SUMS = f"fitted{SEAL}"
+"""Beside what a predictor has saved: the checksums of it."""
 
 AGAIN = ".rerun"
 """End of the name of the folder in which a sealed run is made once more."""
@@ -73,6 +77,9 @@ def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutc
     try:
         if is_sealed(run.folder) and not settings.rerun:
             status, detail = "skipped", check_sealed(run)
+            if _has_traces(run.folder):  # of a process that was killed after it had sealed
+                with suppress(StoreError), locked(run.folder / LOCK):
+                    _remove_traces(run.folder)
         else:
             # What a predictor prints is not the answer of the command.
             with locked(run.folder / LOCK), redirect_stdout(sys.stderr):
@@ -117,6 +124,7 @@ def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) ->
             for name in (FITTED, CHECKPOINTS):
                 shutil.rmtree(folder / name, ignore_errors=True)
         _check_log(dialogues, log)
+        _check_learned(folder, _has_epochs(predictor))
         todo = [d for d in dialogues if d.id not in log.content.predictions]
         if todo or _has_epochs(predictor):
             report(Progress("fit", 0, 0))
@@ -168,6 +176,18 @@ def _check_log(dialogues: Sequence[Dialogue], log: RunLog) -> None:
             raise StoreError(f"the log of dialogue {dialogue.id!r} is corrupt; delete {log.path} and run again")
 
 
+def _check_learned(folder: Path, has_epochs: bool) -> None:
+    """Moves what was learned aside if it is not what was written, so that it is learned anew."""
+    damage = {name: find_damage(folder / name) for name in (FITTED, CHECKPOINTS)}
+    if (folder / FITTED).is_dir() and not (folder / FITTED / SUMS).is_file():
+        damage[FITTED] = f"it has no {SUMS}"
+    for name, why in damage.items():
+        if why is not None:
+            set_aside(folder / name, why)
+    if damage[CHECKPOINTS] is not None and has_epochs:  # they tell of every epoch only if all are made again
+        shutil.rmtree(folder / FITTED, ignore_errors=True)
+
+
 def _learn(predictor: Predictor, run: PreparedRun, folder: Path, log: RunLog) -> None:
     """Lets a predictor learn; what an earlier session has learned is restored if it can be."""
     if type(predictor).fit is Predictor.fit:
@@ -189,6 +209,7 @@ def _save(predictor: Predictor, folder: Path) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     predictor.save(temporary)
+    seal(temporary / SUMS, (path for path in temporary.rglob("*") if path.is_file()))
     temporary.rename(folder)
 
 
@@ -271,10 +292,14 @@ def check_sealed(run: PreparedRun) -> str:
     return ""
 
 
+def _has_traces(folder: Path) -> bool:
+    return any(path.name not in SEALED and path.suffix != ".damaged" for path in folder.iterdir())
+
+
 def _remove_traces(folder: Path) -> None:
     """Removes what only an unfinished run needs."""
-    for name in (LOG, ERROR):
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / LOG, folder / ERROR, *folder.glob(".*.tmp"), *folder.glob("*.part")):
+        path.unlink(missing_ok=True)
     for name in (FITTED, f"{FITTED}.tmp", CHECKPOINTS):
         shutil.rmtree(folder / name, ignore_errors=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.cache_folder import cache_folder
-from harness.data.writing import disk, settle
+from harness.data.damage import SEAL, damage_of, seal, set_aside
+from harness.data.writing import disk, neighbour, settle
 from harness.errors import StoreError
 from harness.features.arrays import map_array
 
@@ -24,19 +24,27 @@ def cached_array(key: str, n_rows: int, make: Callable[[], NDArray[np.float32]])
         make: returns float32 (n_rows, width).
 
     Raises:
-        StoreError: the file is corrupt, or the folder cannot be written.
+        StoreError: the file holds another array, or the folder cannot be written.
+
+    A file that is not what was written is moved aside, and the array made anew.
     """
     path = cache_folder() / "features" / f"{key}.npy"
+    sums = path.with_suffix(SEAL)
     with disk(path):
-        if path.is_file():
-            return _load(path, n_rows)
+        if sums.is_file():
+            if (damage := damage_of(sums)) is None:
+                return _load(path, n_rows)
+            if path.is_file():
+                set_aside(path, damage)
+            sums.unlink()
         path.parent.mkdir(parents=True, exist_ok=True)
     array = make()
-    part = path.with_name(f".{key}.{os.getpid()}.part")
+    part = neighbour(path)
     with disk(path):
         with part.open("wb") as file:
             np.save(file, array, allow_pickle=False)
         settle(part, path)
+        seal(sums, [path])  # last: an array without is made anew
     return array
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,9 @@ import numpy as np
 
 from harness.bounded import parse_json, read_bounded
 from harness.data.cache_folder import cache_folder
-from harness.data.writing import disk, locked, settle
-from harness.errors import DataError, StoreError
+from harness.data.damage import set_aside
+from harness.data.writing import disk, locked, neighbour, settle
+from harness.errors import DataError
 from harness.features.arrays import map_array
 from harness.features.encoder import Layers
 from harness.features.spoken import SpokenSplit
@@ -58,15 +58,22 @@ def load_table(
 
     Raises:
         DataError: what is made has NaNs, or not a row for each utterance; the message names the first utterances.
-        StoreError: a file in the cache is corrupt, or the folder cannot be written.
+        StoreError: the folder cannot be written.
+
+    What is not what was written is moved aside, and made anew.
     """
     path = table_path(folder, split)
     sidecar = path.with_suffix(".json")
-    if not sidecar.is_file():
-        with locked(path.with_suffix(".lock"), wait=True):
-            if not sidecar.is_file():
-                _keep(path, sidecar, split, identity, make())
-    return _open(path, sidecar, split)
+    if (table := _open(path, sidecar, split)) is not None:
+        return table
+    with locked(path.with_suffix(".lock"), wait=True):
+        if (table := _open(path, sidecar, split)) is not None:
+            return table
+        if sidecar.is_file():
+            set_aside(sidecar, "it or its table is not what was written")
+            if path.is_file():
+                set_aside(path, "it or its sidecar is not what was written")
+        return _keep(path, sidecar, split, identity, make())
 
 
 def check_layers(array: Layers, split: SpokenSplit) -> None:
@@ -81,7 +88,7 @@ def check_layers(array: Layers, split: SpokenSplit) -> None:
         raise DataError(f"{where}: not a finite number in the rows of {', '.join(map(repr, bad[:3]))}{more}")
 
 
-def _keep(path: Path, sidecar: Path, split: SpokenSplit, identity: Mapping[str, Any], array: Layers) -> None:
+def _keep(path: Path, sidecar: Path, split: SpokenSplit, identity: Mapping[str, Any], array: Layers) -> FeatureTable:
     array = np.ascontiguousarray(array, dtype=np.float32)
     check_layers(array, split)
     record = {
@@ -94,27 +101,24 @@ def _keep(path: Path, sidecar: Path, split: SpokenSplit, identity: Mapping[str, 
         "sha256": hashlib.sha256(array.tobytes()).hexdigest(),
         "utterances": [u.id for u in split.utterances()],
     }
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = neighbour(path)
     with disk(path):
         with part.open("wb") as file:
             np.save(file, array, allow_pickle=False)
         settle(part, path)
         part.write_text(json.dumps(record, ensure_ascii=False) + "\n", encoding="utf-8")
         settle(part, sidecar)  # last: a table with a sidecar is whole
+        return FeatureTable(np.load(path, mmap_mode="r", allow_pickle=False), record["sha256"])
 
 
-def _open(path: Path, sidecar: Path, split: SpokenSplit) -> FeatureTable:
-    remedy = f"delete {sidecar} and repeat"
+def _open(path: Path, sidecar: Path, split: SpokenSplit) -> FeatureTable | None:
+    """Returns a kept table; None if there is none, or it is not what was written: every byte of it is looked at."""
     try:
         record = parse_json(read_bounded(sidecar))
         array = map_array(path)
-        shape, fingerprint, sha256 = record["shape"], record["fingerprint"], record["sha256"]
-        whole = (list(array.shape), str(array.dtype)) == (shape, "float32") and isinstance(sha256, str)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path}: no table of features ({error}); {remedy}") from error
-    if not whole or fingerprint != split.fingerprint:
-        raise StoreError(
-            f"{path}: {array.dtype} {array.shape} of the split {str(fingerprint)[:12]}, expected float32 "
-            f"{tuple(shape) if isinstance(shape, list) else shape} of {split.fingerprint[:12]}; {remedy}"
-        )
-    return FeatureTable(array, sha256)
+        whole = (list(array.shape), str(array.dtype)) == (record["shape"], "float32")
+        if whole and hashlib.sha256(array).hexdigest() == record["sha256"]:
+            return FeatureTable(array, record["sha256"]) if record["fingerprint"] == split.fingerprint else None
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None

@@ -141,6 +141,8 @@ class Manifest:
     """{started: ISO 8601 UTC, fit_seconds and predict_seconds (None: not told), n_sessions}."""
     files: Mapping[str, str]
     """SHA-256 by file name."""
+    sha256: str = ""
+    """Of the manifest's own file with this value left empty; '' in manifests that do not vouch for themselves."""
 
     @property
     def coverage(self) -> float:

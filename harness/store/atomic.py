@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from harness.data.writing import neighbour
 from harness.errors import StoreError
 
 
@@ -25,9 +26,10 @@ def open_atomic(path: Path, advice: str = "choose --results-dir") -> Iterator[Bi
     Raises:
         StoreError: the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = neighbour(path)
         temporary.unlink(missing_ok=True)  # of a killed process, or a link that somebody has put there
         with temporary.open("xb") as file:
             yield file
@@ -36,7 +38,8 @@ def open_atomic(path: Path, advice: str = "choose --results-dir") -> Iterator[Bi
         temporary.replace(path)
     except BaseException as error:
         with suppress(OSError):  # the first error is the one to tell
-            temporary.unlink()
+            if temporary != path:
+                temporary.unlink()
         if not isinstance(error, OSError):
             raise
         raise StoreError(f"cannot write {path}: {error.strerror or error}; free the disk or {advice}") from error

@@ -26,6 +26,7 @@ SEALED = (PREDICTIONS, DIALOGUES, GENERATIONS, MANIFEST)
 LOG = "run.log.jsonl"
 """Append-only while a run is not sealed."""
 LOCK = "lock"
+"""Tells who makes a run while it is made."""
 FITTED = "fitted"
 """Folder with what an unsealed run has learned so far."""
 CHECKPOINTS = "checkpoints"

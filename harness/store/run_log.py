@@ -3,19 +3,24 @@
 One JSON object a line: first {"config_id": ..., "made_with": {"code": ..., ...}, "started": ...}; then
 {"fit_seconds": ...} once the predictor has learned; then for each dialogue {"dialogue_id": ..., "seconds": ...,
 "predictions": [[utterance_id, label, status, scores or null, generation or null], ...]}. A session that takes up the
-run adds {"session": n}. A process killed while writing leaves half a line: it is cut off.
+run adds {"session": n}. Every line ends in a checksum of the rest of it, "crc32": 8 hex digits. A process killed while
+writing leaves half a line: it is cut off. Lines that are not what was written make the file be moved aside; what the
+other lines say is kept, and the rest done again.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from harness.bounded import parse_json
+from harness.data.damage import set_aside
+from harness.data.writing import disk, settle
 from harness.errors import PredictionError, StoreError
 from harness.schema import Generation, Prediction
 
@@ -46,15 +51,16 @@ class RunLog:
             now: ISO 8601 UTC time.
 
         Raises:
-            StoreError: the log is corrupt before its last line, or belongs to another configuration.
+            StoreError: the file cannot be read or written.
         """
         self.path = path
         self.content = LogContent()
         self._made_with = dict(made_with)
-        size = self._replay(path, config_id) if path.exists() else 0
-        self._file: BinaryIO = path.open("r+b" if size else "wb")
-        self._file.truncate(size)
-        self._file.seek(size)
+        with disk(path):
+            size = self._replay(path, config_id) if path.exists() else 0
+            self._file: BinaryIO = path.open("r+b" if size else "wb")
+            self._file.truncate(size)
+            self._file.seek(size)
         self.content.n_sessions += 1
         if not size:
             self.content.started = now
@@ -83,7 +89,7 @@ class RunLog:
 
     def _append(self, record: dict[str, Any]) -> None:
         try:
-            self._file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+            self._file.write(_line(record))
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -92,25 +98,33 @@ class RunLog:
             ) from error
 
     def _replay(self, path: Path, config_id: str) -> int:
-        """Fills `content` from whole lines; returns the length of that part in bytes."""
+        """Fills `content` from whole lines; returns the length of that part in bytes, of the file as it is then."""
         whole = path.read_bytes()
         whole = whole[: whole.rfind(b"\n") + 1]
-        for number, line in enumerate(whole.splitlines(), start=1):
+        good: list[bytes] = []
+        damage = ""
+        for number, line in enumerate(whole.splitlines(keepends=True), start=1):
             try:
-                record = parse_json(line)
+                record = _read_line(line)
+                if number == 1 and record["config_id"] != config_id:
+                    raise ValueError(f"it belongs to configuration {record['config_id']!r}")
                 if number == 1 and record["made_with"] != self._made_with:
                     return 0
-                self._take(record, config_id)
+                self._take(record)
+                good.append(line)
             except (ValueError, KeyError, TypeError, AttributeError, PredictionError) as error:
-                raise StoreError(
-                    f"{path}, line {number} is corrupt ({error}); delete the file and run again"
-                ) from error
-        return len(whole)
+                damage = damage or f"line {number}: {error}"
+                if number == 1:  # it says what the others belong to
+                    break
+        if damage:
+            part = path.with_name(f"{path.name}.part")
+            part.write_bytes(b"".join(good))
+            set_aside(path, damage)
+            settle(part, path)
+        return sum(map(len, good))
 
-    def _take(self, record: dict[str, Any], config_id: str) -> None:
+    def _take(self, record: dict[str, Any]) -> None:
         if "config_id" in record:
-            if record["config_id"] != config_id:
-                raise ValueError(f"it belongs to configuration {record['config_id']!r}")
             self.content.started, self.content.n_sessions = record["started"], 1
         elif "session" in record:
             self.content.n_sessions = record["session"]
@@ -119,6 +133,24 @@ class RunLog:
         else:
             self.content.predictions[record["dialogue_id"]] = [_prediction(row) for row in record["predictions"]]
             self.content.predict_seconds += record["seconds"]
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    """Returns a record as a line: JSON whose last key is the checksum of what stands before it."""
+    body = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
+    return body + b',"crc32":"%08x"}\n' % zlib.crc32(body)
+
+
+def _read_line(line: bytes) -> Any:
+    """Returns the record of a line; raises ValueError if it is not what was written."""
+    record = parse_json(line)
+    if not isinstance(record, dict) or "crc32" not in record:
+        raise ValueError("it has no checksum")
+    del record["crc32"]
+    body = line[: line.rfind(b',"crc32":"')]
+    if body + b',"crc32":"%08x"}\n' % zlib.crc32(body) != line:
+        raise ValueError("its checksum differs")
+    return record
 
 
 def _prediction(row: Sequence[Any]) -> Prediction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -23,6 +24,10 @@ T = TypeVar("T")
 
 MAX_MANIFEST = 16 << 20
 """Bytes; what a predictor says of itself is the largest part."""
+
+
+_OWN_SUM = re.compile(rb'(\n "sha256": ")[0-9a-f]*"(?=\n}\n\Z)')
+"""Where a manifest has its own SHA-256: in its last line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,8 @@ def read_manifest(path: Path) -> Manifest:
     from pydantic import ValidationError
 
     try:
-        manifest: Manifest = _manifest_type().validate_json(read_bounded(path, MAX_MANIFEST))
+        content = read_bounded(path, MAX_MANIFEST)
+        manifest: Manifest = _manifest_type().validate_json(content)
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}; {_remedy(path.parent)}") from error
     except ValidationError as error:
@@ -138,6 +144,8 @@ def read_manifest(path: Path) -> Manifest:
         raise StoreError(
             f"{path} is corrupt: {where + ': ' if where else ''}{first['msg']}; {_remedy(path.parent)}"
         ) from error
+    if manifest.sha256 and sha256_of(_OWN_SUM.sub(rb'\g<1>"', content)) != manifest.sha256:
+        raise StoreError(f"{path} is not what was written: its SHA-256 differs; {_remedy(path.parent)}")
     fault = _fault(manifest)
     if fault is not None:
         raise StoreError(f"{path} is corrupt: {fault}; {_remedy(path.parent)}")
@@ -146,8 +154,10 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """Returns a manifest as indented JSON with a final newline."""
-    return (json.dumps(asdict(manifest), indent=1, ensure_ascii=False, default=dict) + "\n").encode()
+    """Returns a manifest as indented JSON with a final newline, which vouches for itself."""
+    record = {**asdict(manifest), "sha256": ""}
+    content = (json.dumps(record, indent=1, ensure_ascii=False, default=dict) + "\n").encode()
+    return _OWN_SUM.sub(rb'\g<1>%b"' % sha256_of(content).encode(), content)
 
 
 @cache

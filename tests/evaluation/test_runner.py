@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,7 +22,7 @@ from harness.predictors import Predictor
 from harness.schema import DialogueView, Prediction
 from harness.schema.run import RunOutcome
 from harness.store import Layout, RunStore, StoredRun
-from harness.store.run_store import read_manifest
+from harness.store.run_store import encode_manifest, read_manifest
 
 RunIt = Callable[..., RunOutcome]
 
@@ -166,13 +167,17 @@ def test_a_line_cut_in_the_middle_is_dropped_and_done_again(
     assert resumed.manifest.files == sealed(run_it(Dies, rerun=True)).manifest.files
 
 
-def test_a_corrupt_log_is_named(run_it: RunIt, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_corrupt_log_is_named_and_moved_aside(
+    run_it: RunIt, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(Dies, "at", 5)
     log = Path(run_it(Dies).path) / "run.log.jsonl"
-    log.write_bytes(b"nonsense\n" + log.read_bytes())
-    outcome = run_it(Dies)
-    assert outcome.status == "failed"
-    assert "run.log.jsonl, line 1 is corrupt" in outcome.detail
+    corrupt = b"nonsense\n" + log.read_bytes()
+    log.write_bytes(corrupt)
+    monkeypatch.setattr(Dies, "at", 10**9)
+    assert run_it(Dies).status == "done"
+    assert "run.log.jsonl is damaged (line 1: " in caplog.text
+    assert log.with_name("run.log.jsonl.damaged").read_bytes() == corrupt
 
 
 class Saves(Keyword):
@@ -330,7 +335,7 @@ def test_a_copied_run_is_refused(run_it: RunIt, settings: Settings) -> None:
         RunStore(Layout(settings.results_dir)).runs("toy", "test")
     shutil.rmtree(copy)
     manifest = path / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 5'))
+    manifest.write_bytes(encode_manifest(replace(read_manifest(manifest), seed=5)))
     with pytest.raises(StoreError, match="does not belong here"):
         RunStore(Layout(settings.results_dir)).runs("toy", "test")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harness.data import Split
-from harness.errors import ConfigError, DataError, StoreError, UnknownNameError
+from harness.errors import ConfigError, DataError, UnknownNameError
 from harness.features import ENCODERS, EncoderName, FeatureSource
 
 
@@ -60,17 +60,22 @@ def test_no_label_of_the_split_to_predict_is_held(source: FeatureSource) -> None
     assert not hasattr(next(source.spoken["test"].utterances()), "label")
 
 
-def test_a_table_that_is_not_what_was_written_is_named(source: FeatureSource, words_encoder: str, cache: Path) -> None:
+def test_a_table_that_is_not_what_was_written_is_moved_aside(
+    source: FeatureSource, words_encoder: str, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     source.load(words_encoder).open_table("dev")
     (path,) = cache.rglob("*.npy")
-    whole = path.read_bytes()
-    for broken in (b"", whole[:50]):
-        path.write_bytes(broken)
-        with pytest.raises(StoreError, match=r"no table of features .*; delete .*json and repeat"):
-            source.load(words_encoder).open_table("dev")
+    whole, sidecar = path.read_bytes(), path.with_suffix(".json").read_bytes()
     np.save(path, np.zeros((4, 1, 27), np.float32))
-    with pytest.raises(StoreError, match=r"float32 \(4, 1, 27\) .* expected float32 \(5, 1, 27\)"):
+    another = path.read_bytes()
+    for n, broken in enumerate((b"", whole[:50], another, whole[:-1] + bytes([whole[-1] ^ 1]))):
+        path.write_bytes(broken)
+        caplog.clear()
         source.load(words_encoder).open_table("dev")
+        assert f"{path} is damaged" in caplog.text
+        assert (path.read_bytes(), path.with_suffix(".json").read_bytes()) == (whole, sidecar)
+        aside = f"{path.name}.{n + 1}.damaged" if n else f"{path.name}.damaged"
+        assert path.with_name(aside).read_bytes() == broken
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_many_texts_are_encoded_once(encoder: TextEncoder, cache: Path, monkeypa
     assert not cache.exists(), "a few texts are not worth a file"
     monkeypatch.setattr(module, "N_WORTH_KEEPING", 10)
     first = encoder.encode(TEXTS + TEXTS)
-    assert len(list(cache.iterdir())) == 1
+    assert len(list(cache.glob("*.npy"))) == 1
 
     again = TextEncoder()
     again.__dict__["loaded"] = None  # it could not encode
@@ -99,17 +99,21 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [], "asking makes nothing"
 
 
-def test_corrupt_arrays_are_named(cache: Path) -> None:
+def test_corrupt_arrays_are_moved_aside(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     made = np.eye(3, dtype=np.float32)
     np.testing.assert_array_equal(cached_array("key", 3, lambda: made), made)
-    assert [path.name for path in cache.iterdir()] == ["key.npy"]
+    assert sorted(path.name for path in cache.iterdir()) == ["key.npy", "key.seal.json"]
     with pytest.raises(StoreError, match=r"key\.npy: float32 \(3, 3\), expected float32 \(4, width\); delete it and"):
         cached_array("key", 4, lambda: made)
     content = (cache / "key.npy").read_bytes()
-    for broken in (b"", content[:20], content[:-8], b"junk" * 99):
+    flipped = content[:-5] + bytes([content[-5] ^ 4]) + content[-4:]
+    for broken in (b"", content[:20], content[:-8], b"junk" * 99, flipped):
         (cache / "key.npy").write_bytes(broken)
-        with pytest.raises(StoreError, match=r"key\.npy: not an array .*delete it and repeat"):
-            cached_array("key", 3, lambda: made)
+        caplog.clear()
+        np.testing.assert_array_equal(cached_array("key", 3, lambda: made), made)
+        assert "key.npy is damaged (key.npy is not what was written)" in caplog.text
+        assert (cache / "key.npy").read_bytes() == content
+    assert (cache / "key.npy.5.damaged").read_bytes() == flipped
 
 
 def test_what_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,7 +133,7 @@ def test_a_view_that_is_no_beginning_stays_by_itself() -> None:
 def test_checkpoints_of_another_network_are_named(words_encoder: str, tmp_path: Path) -> None:
     fitted(encoder=words_encoder, epochs=1, folder=tmp_path / "c")
     assert sorted(p.name for p in (tmp_path / "c").iterdir()) == [
-        "epoch-001.safetensors", "progress.json", "state-001.safetensors"
+        "epoch-001.safetensors", "progress.seal.json", "state-001.safetensors"
     ]  # fmt: skip
     network = torch.nn.Linear(3, 2)
     with pytest.raises(StoreError, match="no checkpoint of this training"):
