@@ -3,7 +3,8 @@
 One JSON object a line: first {"config_id": ..., "made_with": {"code": ..., ...}, "started": ...}; then
 {"fit_seconds": ...} once the predictor has learned; then for each dialogue {"dialogue_id": ..., "seconds": ...,
 "predictions": [[utterance_id, label, status, scores or null, generation or null], ...]}. A session that takes up the
-run adds {"session": n}. A process killed while writing leaves half a line: it is cut off.
+run adds {"session": n}. A process killed while writing leaves half a line: it is cut off. A shard of a run has a log of
+the same form, which is taken into that of the run.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ class LogContent:
     """ISO 8601 UTC time of the first session."""
     n_sessions: int = 0
     fit_seconds: float = 0.0
-    predict_seconds: float = 0.0
     predictions: dict[str, list[Prediction]] = field(default_factory=dict)
     """By dialogue id."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What predicting them took, by dialogue id."""
 
 
 class RunLog:
@@ -49,9 +51,8 @@ class RunLog:
             StoreError: the log is corrupt before its last line, or belongs to another configuration.
         """
         self.path = path
-        self.content = LogContent()
-        self._made_with = dict(made_with)
-        size = self._replay(path, config_id) if path.exists() else 0
+        self._config_id, self._made_with = config_id, dict(made_with)
+        self.content, size = self._read(path) if path.exists() else (LogContent(), 0)
         self._file: BinaryIO = path.open("r+b" if size else "wb")
         self._file.truncate(size)
         self._file.seek(size)
@@ -69,21 +70,39 @@ class RunLog:
 
     def predicted(self, dialogue_id: str, predictions: Sequence[Prediction], seconds: float) -> None:
         """Keeps the predictions of one dialogue."""
-        self.content.predictions[dialogue_id] = list(predictions)
-        self.content.predict_seconds += seconds
-        rows = [
-            [p.utterance_id, p.label, p.status, _plain(p.scores), asdict(p.generation) if p.generation else None]
-            for p in predictions
-        ]
-        self._append({"dialogue_id": dialogue_id, "seconds": seconds, "predictions": rows})
+        self._append(_record(dialogue_id, predictions, seconds))
+        self._keep(dialogue_id, predictions, seconds)
+
+    def take_in(self, path: Path) -> None:
+        """Adds the dialogues that the log of a shard of this run has and this one lacks, and what learning took there.
+
+        A log made with other code or versions adds nothing.
+
+        Raises:
+            StoreError: as for the log itself.
+        """
+        other, _ = self._read(path)
+        new = {key: answer for key, answer in other.predictions.items() if key not in self.content.predictions}
+        if not new:
+            return
+        records = [_record(key, answer, other.seconds[key]) for key, answer in new.items()]
+        self._append({"fit_seconds": other.fit_seconds}, *records)
+        self.content.fit_seconds += other.fit_seconds
+        for key, answer in new.items():
+            self._keep(key, answer, other.seconds[key])
 
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
 
-    def _append(self, record: dict[str, Any]) -> None:
+    def _keep(self, dialogue_id: str, predictions: Sequence[Prediction], seconds: float) -> None:
+        self.content.predictions[dialogue_id] = list(predictions)
+        self.content.seconds[dialogue_id] = seconds
+
+    def _append(self, *records: dict[str, Any]) -> None:
+        lines = [json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in records]
         try:
-            self._file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+            self._file.write("".join(lines).encode())
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -91,34 +110,46 @@ class RunLog:
                 f"cannot write {self._file.name}: {error.strerror}; free the disk and repeat: nothing is lost"
             ) from error
 
-    def _replay(self, path: Path, config_id: str) -> int:
-        """Fills `content` from whole lines; returns the length of that part in bytes."""
+    def _read(self, path: Path) -> tuple[LogContent, int]:
+        """Returns what the whole lines of a log say, and their length in bytes; nothing if it was made otherwise."""
+        content = LogContent()
         whole = path.read_bytes()
         whole = whole[: whole.rfind(b"\n") + 1]
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
                 record = parse_json(line)
                 if number == 1 and record["made_with"] != self._made_with:
-                    return 0
-                self._take(record, config_id)
+                    return LogContent(), 0
+                _take(content, record, self._config_id)
             except (ValueError, KeyError, TypeError, AttributeError, PredictionError) as error:
                 raise StoreError(
                     f"{path}, line {number} is corrupt ({error}); delete the file and run again"
                 ) from error
-        return len(whole)
+        return content, len(whole)
 
-    def _take(self, record: dict[str, Any], config_id: str) -> None:
-        if "config_id" in record:
-            if record["config_id"] != config_id:
-                raise ValueError(f"it belongs to configuration {record['config_id']!r}")
-            self.content.started, self.content.n_sessions = record["started"], 1
-        elif "session" in record:
-            self.content.n_sessions = record["session"]
-        elif "fit_seconds" in record:
-            self.content.fit_seconds += record["fit_seconds"]
-        else:
-            self.content.predictions[record["dialogue_id"]] = [_prediction(row) for row in record["predictions"]]
-            self.content.predict_seconds += record["seconds"]
+
+def _take(content: LogContent, record: dict[str, Any], config_id: str) -> None:
+    """Adds what one line says."""
+    if "config_id" in record:
+        if record["config_id"] != config_id:
+            raise ValueError(f"it belongs to configuration {record['config_id']!r}")
+        content.started, content.n_sessions = record["started"], 1
+    elif "session" in record:
+        content.n_sessions = record["session"]
+    elif "fit_seconds" in record:
+        content.fit_seconds += record["fit_seconds"]
+    else:
+        content.predictions[record["dialogue_id"]] = [_prediction(row) for row in record["predictions"]]
+        content.seconds[record["dialogue_id"]] = float(record["seconds"])
+
+
+def _record(dialogue_id: str, predictions: Sequence[Prediction], seconds: float) -> dict[str, Any]:
+    """Returns the line of one dialogue."""
+    rows = [
+        [p.utterance_id, p.label, p.status, _plain(p.scores), asdict(p.generation) if p.generation else None]
+        for p in predictions
+    ]
+    return {"dialogue_id": dialogue_id, "seconds": seconds, "predictions": rows}
 
 
 def _prediction(row: Sequence[Any]) -> Prediction:
