@@ -278,7 +278,8 @@ from harness import Prediction, Predictor, PredictorCard, register_predictor
 @register_predictor("lab/dies", card=PredictorCard(family="test", context="full"))
 class Dies(Predictor):
     def predict(self, dialogue):
-        Path("asked").open("a").write(dialogue.dialogue_id + "\\n")
+        with Path("asked").open("a") as file:
+            file.write(dialogue.dialogue_id + "\\n")
         if Path("die").exists() and dialogue.dialogue_id == "test9":
             os.kill(os.getpid(), 9)
         return [Prediction(u.id, "joy" if len(u.text) % 2 else "neutral") for u in dialogue.targets]
