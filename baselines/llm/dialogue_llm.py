@@ -187,10 +187,14 @@ class DialogueLLM(ExemplifiedPredictor):
         }
 
     @classmethod
+    def can_shard(cls, params: Mapping[str, Any]) -> bool:
+        """Returns whether nothing is trained: each process would train anew where weights are not shared."""
+        return not _trains(params)
+
+    @classmethod
     def refine_card(cls, card: PredictorCard, params: Mapping[str, Any]) -> PredictorCard:
         """Returns the card: what is not trained does not depend on the seed."""
-        trains = params["method"] != "none" and params["adapter"] is None
-        return super().refine_card(replace(card, deterministic=not trains), params)
+        return super().refine_card(replace(card, deterministic=not _trains(params)), params)
 
     # The model that is asked
 
@@ -277,3 +281,7 @@ class DialogueLLM(ExemplifiedPredictor):
             splits = [drop_shared_dialogues(split, kept_back) for split in splits]
         self._overlap = find_overlap([own.split("test")], splits)
         return splits
+
+
+def _trains(params: Mapping[str, Any]) -> bool:
+    return params["method"] != "none" and params["adapter"] is None

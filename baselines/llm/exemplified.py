@@ -58,6 +58,11 @@ class ExemplifiedPredictor(PromptedPredictor):
         return self._selector.select_many(targets)
 
     @classmethod
+    def can_shard(cls, params: Mapping[str, Any]) -> bool:
+        """Returns True: what is taken from the training split is the same in every process."""
+        return True
+
+    @classmethod
     def refine_card(cls, card: PredictorCard, params: Mapping[str, Any]) -> PredictorCard:
         """Returns the card: drawn exemplars depend on the seed."""
         refined = super().refine_card(card, params)

@@ -33,6 +33,9 @@ def run(
     board: Annotated[str | None, typer.Option(help="Make the runs that this board asks for, and are missing.")] = None,
     split: Annotated[str | None, typer.Option(help="Split to predict: dev or test. Default: test.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
+    shards: Annotated[
+        int, typer.Option(min=1, help="Parts into which each run is cut whose predictor learns nothing.")
+    ] = 1,
     executor: Annotated[
         str | None,
         typer.Option(help="Where runs are made: serial, processes or ray. Default: processes if --jobs is above 1."),
@@ -87,7 +90,7 @@ def run(
     if board and (predictors or dataset or seed or param or split):
         raise ConfigError("--board says what to run: give no predictor, --dataset, --split, --seed or -P with it")
     wanted = _board_jobs(board, layout) if board else named_jobs(predictors, dataset, split or "test", seed, param)
-    where = ExecutorSettings(jobs, address, parse_resources(resource or (), jobs_per_gpu))
+    where = ExecutorSettings(jobs, address, shards, parse_resources(resource or (), jobs_per_gpu))
     if executor == "serial" and jobs > 1:
         raise ConfigError(f"--executor serial makes one run after another; leave out --jobs {jobs}, or the executor")
     spread_by = f"--jobs {jobs}" if jobs > 1 else f"--executor {executor}" if executor not in (None, "serial") else ""
@@ -97,7 +100,7 @@ def run(
     )  # fmt: skip
     settings = Settings(layout.root, find_data_dir(data_dir), plugins, rerun, calls)
     runs = plan(wanted, settings)
-    place = build_executor(executor or ("processes" if jobs > 1 and len(runs) > 1 else "serial"), where)
+    place = build_executor(executor or ("processes" if jobs > 1 and shards * len(runs) > 1 else "serial"), where)
     if dry_run:
         show_estimates(runs, settings, as_json)
         return

@@ -19,9 +19,10 @@ from harness.predictors.build import build_predictor, resolve_params
 from harness.predictors.prompted import PromptedPredictor
 from harness.predictors.session import Session
 from harness.redaction import environment_secrets, hide_secrets_in
+from harness.schema import Dialogue
 from harness.schema.run import Job, PredictorRecord, RunConfig
 from harness.store.atomic import sha256_of
-from harness.store.layout import Layout
+from harness.store.layout import SHARDS, Layout, making_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,12 @@ class PreparedRun:
     def split(self) -> Split:
         """The split to predict."""
         return self.dataset.split(self.job.split)
+
+    @property
+    def dialogues(self) -> list[Dialogue]:
+        """The dialogues to predict: those of the split that have targets, or of the shard."""
+        chosen = None if self.job.shard is None else set(self.job.shard.dialogues)
+        return [d for d in self.split.dialogues if d.labelled() and (chosen is None or d.id in chosen)]
 
     def build(self) -> Predictor:
         """Returns a new predictor of this run, which knows what it will be asked about; raises HarnessError."""
@@ -95,6 +102,8 @@ def prepare(job: Job, settings: Settings) -> PreparedRun:
     _check_public(identity)
     config = RunConfig(spec.name, identity, dataset.name, dataset.fingerprint, job.split, job.seed)
     folder = Layout(settings.results_dir).run(dataset.name, job.split, spec.name, config.run_id)
+    if job.shard is not None:
+        folder = making_folder(folder, settings.rerun) / SHARDS / job.shard.name
     card = spec.build.refine_card(spec.card, params)
     return PreparedRun(job, spec, dataset, params, card, config, folder)
 

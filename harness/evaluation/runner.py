@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,19 @@ from harness.schema import Dialogue
 from harness.schema.run import RunOutcome, RunStatus
 from harness.store import StoredRun, provenance
 from harness.store.atomic import sha256_of, write_atomic
-from harness.store.layout import CHECKPOINTS, ERROR, FITTED, LOCK, LOG, MANIFEST, SEALED
+from harness.store.layout import (
+    AGAIN,
+    CHECKPOINTS,
+    ERROR,
+    FITTED,
+    LOCK,
+    LOG,
+    MANIFEST,
+    SEALED,
+    SHARDS,
+    is_sealed,
+    making_folder,
+)
 from harness.store.run_log import RunLog
 from harness.store.run_store import read_manifest
 from harness.store.sealing import describe_data, seal_run
@@ -44,9 +56,6 @@ has yielded for a dialogue is kept before it goes on."""
 
 SUMS = f"fitted{SEAL}"
 """Beside what a predictor has saved: the checksums of it."""
-
-AGAIN = ".rerun"
-"""End of the name of the folder in which a sealed run is made once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +75,35 @@ Report = Callable[[Progress], None]
 
 
 def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutcome:
-    """Makes a run, or finishes it, or finds it done.
+    """Makes a run, or finishes it, or finds it done; of a shard, the log that the run will take in.
 
     An exception of the predictor fails the run, not the caller: its traceback is kept in the run's folder, and what
     the run has done so far stays. Interrupts pass through.
     """
-    begin = time.perf_counter()
-    status: RunStatus = "done"
-    detail = ""
-    try:
+
+    def make() -> tuple[RunStatus, str]:
         if is_sealed(run.folder) and not settings.rerun:
-            status, detail = "skipped", check_sealed(run)
+            detail = check_sealed(run)
             if _has_traces(run.folder):  # of a process that was killed after it had sealed
                 with suppress(StoreError), locked(run.folder / LOCK):
                     _remove_traces(run.folder)
-        else:
-            # What a predictor prints is not the answer of the command.
-            with locked(run.folder / LOCK), redirect_stdout(sys.stderr):
-                _finish_swap(run.folder)
-                if settings.rerun and is_sealed(run.folder):
-                    detail = _make_again(run, settings, report)
-                elif not is_sealed(run.folder):  # else another process has sealed it meanwhile
-                    detail = _make(run, settings, run.folder, report)
-                _remove_traces(run.folder)
+            return "skipped", detail
+        with begun(run, settings, report) as begin:
+            if begin is None:
+                return "done", ""
+            begin.predict(report)
+            return "done", begin.complete()
+
+    return outcome_of(run, make)
+
+
+def outcome_of(run: PreparedRun, make: Callable[[], tuple[RunStatus, str]]) -> RunOutcome:
+    """Returns what comes of a run when something is done for it that returns a status and a detail, or raises."""
+    begin = time.perf_counter()
+    status: RunStatus
+    try:
+        with redirect_stdout(sys.stderr):  # what a predictor prints is not the answer of the command
+            status, detail = make()
     except CallsStoppedError as error:
         status, detail = "incomplete", str(error)
     except HarnessError as error:
@@ -104,50 +119,115 @@ def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutc
     )  # fmt: skip
 
 
-def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) -> str:
-    """Does what the log in a folder does not have yet, then seals there; returns what the predictor remarks."""
-    split = run.split
-    dialogues = [d for d in split.dialogues if d.labelled()]
-    predictor = run.build()
+@dataclass(frozen=True, slots=True)
+class BegunRun:
+    """A run under way: no other process touches it."""
 
-    def tell(progress: FitProgress) -> None:
-        report(Progress("fit", progress.done, progress.total, progress.text))
+    run: PreparedRun
+    folder: Path
+    """Where it is made."""
+    predictor: Predictor
+    log: RunLog
 
-    features = FeatureSource(run.dataset.splits.values(), split.name, settings.calls.download)
-    checkpoints = folder / CHECKPOINTS
-    predictor.use(Session(settings.calls, settings.data_dir, features=features, checkpoints=checkpoints, report=tell))
-    facts = sha256_of(json.dumps(predictor.facts(), sort_keys=True).encode())  # a name may mean another model by now
-    made_with = {"code": code_sha256(run.spec.build), "facts": facts, **provenance.versions()}
-    log = RunLog(folder / LOG, run.config.config_id, made_with, datetime.now(UTC).isoformat(timespec="seconds"))
-    try:
-        if log.content.n_sessions == 1:  # nothing that an older code has learned may be taken up
-            for name in (FITTED, CHECKPOINTS):
-                shutil.rmtree(folder / name, ignore_errors=True)
-        _check_log(dialogues, log)
-        _check_learned(folder, _has_epochs(predictor))
-        todo = [d for d in dialogues if d.id not in log.content.predictions]
-        if todo or _has_epochs(predictor):
+    def missing(self) -> list[Dialogue]:
+        """Returns the dialogues that are not predicted yet."""
+        return [d for d in self.run.dialogues if d.id not in self.log.content.predictions]
+
+    def learn(self) -> None:
+        """Lets the predictor learn; what an earlier session has learned is restored if it can be."""
+        predictor, dataset = self.predictor, self.run.dataset
+        if type(predictor).fit is Predictor.fit:
+            return
+        fitted = self.folder / FITTED
+        if fitted.is_dir() and predictor.can_resume():
+            predictor.load(fitted)
+            return
+        begin = time.perf_counter()
+        predictor.fit(dataset.split("train"), dataset.split("dev"))
+        self.log.fitted(_seconds_since(begin))
+        if predictor.can_resume():
+            _save(predictor, fitted)
+
+    def predict(self, report: Report) -> None:
+        """Predicts what is missing, each dialogue into the log as it comes."""
+        todo, n_all = self.missing(), len(self.run.dialogues)
+        if todo or _has_epochs(self.predictor):
             report(Progress("fit", 0, 0))
-            _learn(predictor, run, folder, log)
-        for batch in _chunks(todo, type(predictor)):
-            report(Progress("predict", len(log.content.predictions), len(dialogues)))
-            for _ in _predict(predictor, batch, run, log):
-                report(Progress("predict", len(log.content.predictions), len(dialogues)))
-        report(Progress("predict", len(dialogues), len(dialogues)))
-        _seal(run, folder, log, {**predictor.facts(), **_oracle(predictor, run, dialogues)})
-        return predictor.remark()
-    finally:
-        log.close()
-        predictor.close()
+            self.learn()
+        n_done = n_all - len(todo)
+        for batch in _chunks(todo, type(self.predictor)):
+            report(Progress("predict", n_done, n_all))
+            for _ in _predict(self.predictor, batch, self.run, self.log):
+                n_done += 1
+                report(Progress("predict", n_done, n_all))
+        report(Progress("predict", n_all, n_all))
+
+    def complete(self) -> str:
+        """Seals a run of which nothing is missing, and takes away what only an unfinished one needs.
+
+        Of a shard the log is all. Returns what the predictor remarks.
+        """
+        run = self.run
+        if run.job.shard is None:
+            facts = {**self.predictor.facts(), **_oracle(self.predictor, run, run.dialogues)}
+            _seal(run, self.folder, self.log, facts)
+            _finish_swap(run.folder)
+            _remove_traces(run.folder)
+        return self.predictor.remark()
 
 
-def _make_again(run: PreparedRun, settings: Settings, report: Report) -> str:
-    """Makes a sealed run once more beside itself, and takes its place only when it is whole; returns as `_make`."""
-    folder = run.folder.with_name(f"{run.folder.name}{AGAIN}")
-    folder.mkdir(exist_ok=True)
-    remark = _make(run, settings, folder, report)
-    _finish_swap(run.folder)
-    return remark
+@contextmanager
+def begun(run: PreparedRun, settings: Settings, report: Report) -> Iterator[BegunRun | None]:
+    """Locks a run and opens its log, with all that earlier sessions and their shards have done.
+
+    None if another process has sealed the run meanwhile.
+
+    Raises:
+        StoreError: another process is at it, or its log is corrupt.
+        HarnessError: the predictor cannot take the run.
+    """
+    with locked(run.folder / LOCK):
+        _finish_swap(run.folder)
+        if is_sealed(run.folder) and not settings.rerun:
+            _remove_traces(run.folder)
+            yield None
+            return
+        folder = making_folder(run.folder, settings.rerun)
+        folder.mkdir(exist_ok=True)
+        predictor = run.build()
+
+        def tell(progress: FitProgress) -> None:
+            report(Progress("fit", progress.done, progress.total, progress.text))
+
+        features = FeatureSource(run.dataset.splits.values(), run.split.name, settings.calls.download)
+        checkpoints = folder / CHECKPOINTS
+        predictor.use(
+            Session(settings.calls, settings.data_dir, features=features, checkpoints=checkpoints, report=tell)
+        )
+        # A name may mean another model by now.
+        facts = sha256_of(json.dumps(predictor.facts(), sort_keys=True).encode())
+        made_with = {"code": code_sha256(run.spec.build), "facts": facts, **provenance.versions()}
+        log = RunLog(folder / LOG, run.config.config_id, made_with, datetime.now(UTC).isoformat(timespec="seconds"))
+        try:
+            if log.content.n_sessions == 1:  # nothing that an older code has learned may be taken up
+                for name in (FITTED, CHECKPOINTS):
+                    shutil.rmtree(folder / name, ignore_errors=True)
+            for shard in sorted(folder.glob(f"{SHARDS}/*/")):
+                take_in(shard, log)
+            check_log(run.dialogues, log)
+            _check_learned(folder, _has_epochs(predictor))
+            yield BegunRun(run, folder, predictor, log)
+        finally:
+            log.close()
+            predictor.close()
+
+
+def take_in(shard: Path, log: RunLog) -> None:
+    """Moves what is in the folder of a shard to the log of its run; raises StoreError, also while somebody is at it."""
+    with locked(shard / LOCK):
+        if (shard / LOG).exists():
+            log.take_in(shard / LOG)
+            (shard / LOG).unlink()
 
 
 def _finish_swap(folder: Path) -> None:
@@ -167,7 +247,7 @@ def move_sealed(source: Path, folder: Path) -> None:
             (source / name).replace(folder / name)
 
 
-def _check_log(dialogues: Sequence[Dialogue], log: RunLog) -> None:
+def check_log(dialogues: Sequence[Dialogue], log: RunLog) -> None:
     """Checks that logged predictions are for the targets of their dialogue; raises StoreError."""
     for dialogue in dialogues:
         logged = log.content.predictions.get(dialogue.id)
@@ -186,21 +266,6 @@ def _check_learned(folder: Path, has_epochs: bool) -> None:
             set_aside(folder / name, why)
     if damage[CHECKPOINTS] is not None and has_epochs:  # they tell of every epoch only if all are made again
         shutil.rmtree(folder / FITTED, ignore_errors=True)
-
-
-def _learn(predictor: Predictor, run: PreparedRun, folder: Path, log: RunLog) -> None:
-    """Lets a predictor learn; what an earlier session has learned is restored if it can be."""
-    if type(predictor).fit is Predictor.fit:
-        return
-    fitted = folder / FITTED
-    if fitted.is_dir() and predictor.can_resume():
-        predictor.load(fitted)
-        return
-    begin = time.perf_counter()
-    predictor.fit(run.dataset.split("train"), run.dataset.split("dev"))
-    log.fitted(_seconds_since(begin))
-    if predictor.can_resume():
-        _save(predictor, fitted)
 
 
 def _save(predictor: Predictor, folder: Path) -> None:
@@ -262,24 +327,19 @@ def _seal(run: PreparedRun, folder: Path, log: RunLog, facts: Mapping[str, Any])
     seal_run(
         folder,
         run.split,
-        {p.utterance_id: p for answer in content.predictions.values() for p in answer},
+        {p.utterance_id: p for d in run.dialogues for p in content.predictions[d.id]},
         config=run.config,
         predictor=run.predictor_record(facts),
         data=describe_data(run.dataset, run.split),
         times={
             "started": content.started,
             "fit_seconds": round(content.fit_seconds, 3),
-            "predict_seconds": round(content.predict_seconds, 3),
+            "predict_seconds": round(sum(content.seconds.values()), 3),
             "n_sessions": content.n_sessions,
         },
         versions=provenance.versions(),
         hardware=provenance.hardware(),
     )
-
-
-def is_sealed(folder: Path) -> bool:
-    """Returns whether the run in a folder is finished."""
-    return (folder / MANIFEST).exists()
 
 
 def check_sealed(run: PreparedRun) -> str:
@@ -300,7 +360,7 @@ def _remove_traces(folder: Path) -> None:
     """Removes what only an unfinished run needs."""
     for path in (folder / LOG, folder / ERROR, *folder.glob(".*.tmp"), *folder.glob("*.part")):
         path.unlink(missing_ok=True)
-    for name in (FITTED, f"{FITTED}.tmp", CHECKPOINTS):
+    for name in (FITTED, f"{FITTED}.tmp", CHECKPOINTS, SHARDS):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 

@@ -14,7 +14,8 @@ from harness.schema import Generation
 class RunUsage:
     """Sums over the different answers behind a run, whenever they were asked for.
 
-    What is not told is left out of sums and counted beside them. Equal prompts share one answer, which counts once.
+    What is not told is left out of sums and counted beside them. Equal prompts share one answer, which counts once, but
+    calls, tokens and dollars as often as it was asked for: shards of a run may ask the same at the same time.
     """
 
     n_predictions: int
@@ -43,11 +44,14 @@ class RunUsage:
 def sum_usage(generations: Iterable[Generation]) -> RunUsage:
     """Returns what the generations of a run took."""
     made = list(generations)
-    answers = {g.response: g for g in reversed(made)}.values()  # the first use of each
+    uses: dict[str, list[Generation]] = {}
+    for generation in made:
+        uses.setdefault(generation.response, []).append(generation)
+    answers = [g for same in uses.values() for g in [g for g in same if not g.cached] or same[:1]]
     seconds = [g.seconds for g in answers if g.seconds is not None]
     return RunUsage(
         n_predictions=len(made),
-        n_answers=len(answers),
+        n_answers=len(uses),
         n_cached=sum(g.cached for g in answers),
         n_attempts=sum(g.n_attempts for g in answers),
         n_prompt_tokens=sum(g.n_prompt_tokens or 0 for g in answers),

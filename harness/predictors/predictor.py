@@ -98,6 +98,11 @@ class Predictor:
         return card
 
     @classmethod
+    def can_shard(cls, params: Mapping[str, Any]) -> bool:
+        """Whether several processes may predict parts of a split, each after its own `fit`. Default: without `fit`."""
+        return cls.fit is Predictor.fit
+
+    @classmethod
     def can_resume(cls) -> bool:
         """Whether the class can save and load what it learned."""
         return cls.save is not Predictor.save and cls.load is not Predictor.load

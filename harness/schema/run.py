@@ -13,6 +13,23 @@ RunStatus = Literal["done", "skipped", "incomplete", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """The part of a run that one worker makes."""
+
+    index: int
+    """From 1."""
+    of: int
+    """How many there are."""
+    dialogues: tuple[str, ...]
+    """Ids of the dialogues to predict."""
+
+    @property
+    def name(self) -> str:
+        """`<index>-of-<of>`: the name of its folder."""
+        return f"{self.index}-of-{self.of}"
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A request: one predictor with its parameters, on one split, with one seed. Plain enough to travel as JSON."""
 
@@ -23,6 +40,8 @@ class Job:
     """Registered name, or path of a folder with a card.toml."""
     split: str
     seed: int
+    shard: Shard | None = None
+    """None: the whole split."""
 
     def to_json(self) -> str:
         """Returns the request as one JSON object."""
@@ -31,7 +50,9 @@ class Job:
     @classmethod
     def from_json(cls, text: str) -> Job:
         """Returns the request that `to_json` wrote."""
-        return cls(**json.loads(text))
+        fields = json.loads(text)
+        shard = fields.pop("shard")
+        return cls(**fields, shard=shard and Shard(shard["index"], shard["of"], tuple(shard["dialogues"])))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,10 @@ FITTED = "fitted"
 """Folder with what an unsealed run has learned so far."""
 CHECKPOINTS = "checkpoints"
 """Folder of what an interrupted training goes on from."""
+SHARDS = "shards"
+"""Folder of the parts of a run that are made apart, each in a folder with a log of its own, until they are merged."""
+AGAIN = ".rerun"
+"""End of the name of the folder in which a sealed run is made once more."""
 ERROR = "error.log"
 """Traceback of a failed attempt."""
 
@@ -71,6 +75,16 @@ class Layout:
     def view(self, board: str, exporter: str) -> Path:
         """Returns the path of a committed view of a board."""
         return self.board(board) / VIEWS[exporter]
+
+
+def is_sealed(folder: Path) -> bool:
+    """Returns whether the run in a folder is finished."""
+    return (folder / MANIFEST).exists()
+
+
+def making_folder(folder: Path, rerun: bool) -> Path:
+    """Returns where a run is made: in its folder, or beside it where a sealed one is made again."""
+    return folder.with_name(f"{folder.name}{AGAIN}") if rerun and is_sealed(folder) else folder
 
 
 def beside(folder: Path, name: str) -> Path:

@@ -5,7 +5,8 @@ One JSON object a line: first {"config_id": ..., "made_with": {"code": ..., ...}
 "predictions": [[utterance_id, label, status, scores or null, generation or null], ...]}. A session that takes up the
 run adds {"session": n}. Every line ends in a checksum of the rest of it, "crc32": 8 hex digits. A process killed while
 writing leaves half a line: it is cut off. Lines that are not what was written make the file be moved aside; what the
-other lines say is kept, and the rest done again.
+other lines say is kept, and the rest done again. A shard of a run has a log of the same form, which is taken into that
+of the run.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ class LogContent:
     """ISO 8601 UTC time of the first session."""
     n_sessions: int = 0
     fit_seconds: float = 0.0
-    predict_seconds: float = 0.0
     predictions: dict[str, list[Prediction]] = field(default_factory=dict)
     """By dialogue id."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What predicting them took, by dialogue id."""
 
 
 class RunLog:
@@ -54,10 +56,9 @@ class RunLog:
             StoreError: the file cannot be read or written.
         """
         self.path = path
-        self.content = LogContent()
-        self._made_with = dict(made_with)
+        self._config_id, self._made_with = config_id, dict(made_with)
         with disk(path):
-            size = self._replay(path, config_id) if path.exists() else 0
+            self.content, size = self._read(path) if path.exists() else (LogContent(), 0)
             self._file: BinaryIO = path.open("r+b" if size else "wb")
             self._file.truncate(size)
             self._file.seek(size)
@@ -75,21 +76,38 @@ class RunLog:
 
     def predicted(self, dialogue_id: str, predictions: Sequence[Prediction], seconds: float) -> None:
         """Keeps the predictions of one dialogue."""
-        self.content.predictions[dialogue_id] = list(predictions)
-        self.content.predict_seconds += seconds
-        rows = [
-            [p.utterance_id, p.label, p.status, _plain(p.scores), asdict(p.generation) if p.generation else None]
-            for p in predictions
-        ]
-        self._append({"dialogue_id": dialogue_id, "seconds": seconds, "predictions": rows})
+        self._append(_record(dialogue_id, predictions, seconds))
+        self._keep(dialogue_id, predictions, seconds)
+
+    def take_in(self, path: Path) -> None:
+        """Adds the dialogues that the log of a shard of this run has and this one lacks, and what learning took there.
+
+        A log made with other code or versions adds nothing.
+
+        Raises:
+            StoreError: as for the log itself.
+        """
+        other, _ = self._read(path)
+        new = {key: answer for key, answer in other.predictions.items() if key not in self.content.predictions}
+        if not new:
+            return
+        records = [_record(key, answer, other.seconds[key]) for key, answer in new.items()]
+        self._append({"fit_seconds": other.fit_seconds}, *records)
+        self.content.fit_seconds += other.fit_seconds
+        for key, answer in new.items():
+            self._keep(key, answer, other.seconds[key])
 
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
 
-    def _append(self, record: dict[str, Any]) -> None:
+    def _keep(self, dialogue_id: str, predictions: Sequence[Prediction], seconds: float) -> None:
+        self.content.predictions[dialogue_id] = list(predictions)
+        self.content.seconds[dialogue_id] = seconds
+
+    def _append(self, *records: dict[str, Any]) -> None:
         try:
-            self._file.write(_line(record))
+            self._file.write(b"".join(map(_line, records)))
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -97,8 +115,12 @@ class RunLog:
                 f"cannot write {self._file.name}: {error.strerror}; free the disk and repeat: nothing is lost"
             ) from error
 
-    def _replay(self, path: Path, config_id: str) -> int:
-        """Fills `content` from whole lines; returns the length of that part in bytes, of the file as it is then."""
+    def _read(self, path: Path) -> tuple[LogContent, int]:
+        """Returns what the whole lines of a log say, and their length in bytes; nothing if it was made otherwise.
+
+        A file with lines that are not what was written is moved aside, and has the others only from then on.
+        """
+        content = LogContent()
         whole = path.read_bytes()
         whole = whole[: whole.rfind(b"\n") + 1]
         good: list[bytes] = []
@@ -106,11 +128,11 @@ class RunLog:
         for number, line in enumerate(whole.splitlines(keepends=True), start=1):
             try:
                 record = _read_line(line)
-                if number == 1 and record["config_id"] != config_id:
+                if number == 1 and record["config_id"] != self._config_id:
                     raise ValueError(f"it belongs to configuration {record['config_id']!r}")
                 if number == 1 and record["made_with"] != self._made_with:
-                    return 0
-                self._take(record)
+                    return LogContent(), 0
+                _take(content, record)
                 good.append(line)
             except (ValueError, KeyError, TypeError, AttributeError, PredictionError) as error:
                 damage = damage or f"line {number}: {error}"
@@ -121,18 +143,29 @@ class RunLog:
             part.write_bytes(b"".join(good))
             set_aside(path, damage)
             settle(part, path)
-        return sum(map(len, good))
+        return content, sum(map(len, good))
 
-    def _take(self, record: dict[str, Any]) -> None:
-        if "config_id" in record:
-            self.content.started, self.content.n_sessions = record["started"], 1
-        elif "session" in record:
-            self.content.n_sessions = record["session"]
-        elif "fit_seconds" in record:
-            self.content.fit_seconds += record["fit_seconds"]
-        else:
-            self.content.predictions[record["dialogue_id"]] = [_prediction(row) for row in record["predictions"]]
-            self.content.predict_seconds += record["seconds"]
+
+def _take(content: LogContent, record: dict[str, Any]) -> None:
+    """Adds what one line says."""
+    if "config_id" in record:
+        content.started, content.n_sessions = record["started"], 1
+    elif "session" in record:
+        content.n_sessions = record["session"]
+    elif "fit_seconds" in record:
+        content.fit_seconds += record["fit_seconds"]
+    else:
+        content.predictions[record["dialogue_id"]] = [_prediction(row) for row in record["predictions"]]
+        content.seconds[record["dialogue_id"]] = float(record["seconds"])
+
+
+def _record(dialogue_id: str, predictions: Sequence[Prediction], seconds: float) -> dict[str, Any]:
+    """Returns the line of one dialogue."""
+    rows = [
+        [p.utterance_id, p.label, p.status, _plain(p.scores), asdict(p.generation) if p.generation else None]
+        for p in predictions
+    ]
+    return {"dialogue_id": dialogue_id, "seconds": seconds, "predictions": rows}
 
 
 def _line(record: dict[str, Any]) -> bytes:

@@ -30,10 +30,10 @@ from harness.evaluation.executors.executor import (
 )
 from harness.evaluation.executors.node import Answer, Origin, work
 from harness.evaluation.jobs import PreparedRun, Settings
-from harness.evaluation.runner import Progress, check_sealed, execute_run, is_sealed, move_sealed
+from harness.evaluation.runner import Progress, check_sealed, execute_run, move_sealed
 from harness.schema.run import RunOutcome
 from harness.store.atomic import write_atomic
-from harness.store.layout import MANIFEST, SEALED
+from harness.store.layout import MANIFEST, SEALED, is_sealed
 
 ATTEMPTS = 4
 """Machines that a run may lose before it is left incomplete: it may be what breaks them."""

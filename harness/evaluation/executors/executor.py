@@ -27,6 +27,8 @@ class ExecutorSettings:
     """At once on this machine."""
     address: str | None = None
     """Of a Ray cluster: 'auto', or 'host:port'; None: that of RAY_ADDRESS, else one is started on this machine."""
+    n_shards: int = 1
+    """Parts into which a run is cut whose predictor allows it; more than 1 takes several processes or machines."""
     resources: Mapping[str, float] = field(default_factory=dict)
     """What each run takes of a machine of a cluster: cpus, gpus, memory in GiB, or a resource of the cluster's own."""
 
@@ -84,7 +86,19 @@ def build_executor(name: str, settings: ExecutorSettings) -> Executor:
         UnknownNameError: no such executor.
         ConfigError: a setting that this executor cannot take.
     """
-    return EXECUTORS.get(name)(settings)
+    from harness.evaluation.executors.sharding import ShardingExecutor
+
+    executor = EXECUTORS.get(name)(settings)
+    return ShardingExecutor(executor, settings.n_shards) if settings.n_shards > 1 else executor
+
+
+def check_whole(name: str, settings: ExecutorSettings) -> None:
+    """Checks that runs are not to be cut for an executor that makes one after another; raises ConfigError."""
+    if settings.n_shards > 1:
+        raise ConfigError(
+            f"--shards {settings.n_shards} cuts runs for several processes, and executor {name!r} has one; add --jobs "
+            f"{settings.n_shards}, or --executor ray"
+        )
 
 
 def check_local(name: str, settings: ExecutorSettings) -> None:

@@ -9,6 +9,7 @@ from harness.evaluation.executors.executor import (
     OnOutcome,
     OnProgress,
     check_local,
+    check_whole,
     register_executor,
 )
 from harness.evaluation.jobs import PreparedRun, Settings
@@ -21,8 +22,9 @@ class SerialExecutor:
     """Makes runs one after another in this process."""
 
     def __init__(self, settings: ExecutorSettings) -> None:
-        """Takes no resources of a cluster; raises ConfigError."""
+        """Takes no resources of a cluster, and no shards; raises ConfigError."""
         check_local("serial", settings)
+        check_whole("serial", settings)
 
     def execute(
         self, runs: Sequence[PreparedRun], settings: Settings, on_progress: OnProgress, on_outcome: OnOutcome
