@@ -14,9 +14,9 @@ def test_what_is_quoted_is_one_line_without_secrets() -> None:
 
 
 SECRETS = [
-    "sk-proj-abcdefghij1234567890", "Bearer abc.def-ghi", "Authorization: Basic dXNlcjpwYXNz", "hf_abcdefghijklmnop1234",
+    "sk-proj-abcdefghij1234567890", "Bearer abc.def-ghi", "Authorization: Basic dXNlcjpwYXNz", "hf_abcdefghijklmn1234",
     "ghp_abcdefghijklmnopqrstuvwxyz", "AKIAIOSFODNN7EXAMPLE", '"api_key": "zzz-secret"', "api-key: zzz-secret",
-    "https://user:pa55word@host.example/v1", "https://t0ken@host.example/v1", "https://h.example/v1?x=1&access_token=abc99",
+    "https://user:pa55word@host.example/v1", "https://t0ken@host.example/v1", "https://h.example/?x=1&access_token=abc99",
 ]  # fmt: skip
 HIDDEN = [
     "sk-proj",
