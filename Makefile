@@ -7,7 +7,7 @@ BOARD := $(FIRST_LOOK)/leaderboards/sample
 MODELS := $(FIRST_LOOK)/models
 OWN := ERC_MODELS_DIR=$(MODELS) ERC_CACHE_DIR=$(FIRST_LOOK)/cache
 
-.PHONY: leaderboard test lint bench soak clean
+.PHONY: leaderboard test lint bench soak fuzz audit lowest clean
 
 # The runs are made on this machine, under build/, language models and all, and their board is compared with the one in
 # results/. What is trained is kept under build/ too.
@@ -38,6 +38,20 @@ bench: $(VENV)/.installed-bench
 soak: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow -n 2
 
+# Coverage-guided, an hour or so: tests/fuzz/fuzz.py says how to try single readers for longer.
+fuzz: $(VENV)/.installed-fuzz
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --seconds 100
+
+audit: $(VENV)/.installed-audit
+	$(BIN)/python .ci/audit $(BIN)
+
+# The lowest releases that pyproject.toml allows, in an environment of their own.
+lowest: $(VENV)/.installed-audit
+	$(PYTHON) -m venv --clear build/lowest
+	$(BIN)/uv pip install --quiet --python build/lowest/bin/python --resolution lowest-direct -e .
+	$(BIN)/uv pip install --quiet --python build/lowest/bin/python pytest pytest-timeout pytest-socket hypothesis jsonschema
+	OMP_NUM_THREADS=1 build/lowest/bin/python -m pytest tests/metrics tests/export tests/leaderboard tests/prompting
+
 clean:
 	rm -rf build dist *.egg-info
 
@@ -55,6 +69,14 @@ $(VENV)/.installed-models: $(VENV)/.installed
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	@touch $@
+
+$(VENV)/.installed-audit: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[audit]'
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev

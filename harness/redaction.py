@@ -12,10 +12,16 @@ _LONGEST_TEXT = 300
 """Characters that are quoted."""
 
 _SECRETS = re.compile(
-    r"(?i)bearer\s+[^\s'\",}]+|\bsk-[\w*.-]+|\bhf_[a-z0-9]{16,}|(?<=key provided: )\S+|(?<=api[-_]key[=:])(?!\.\.\.)\S+"
-    r"|(?<=://)[^\s/@:]+:[^\s/@]+(?=@)"
+    r"""(?ix)
+    \b(?:bearer|basic)\s+[^\s'",}]{6,} | \bsk-[\w*.-]+ | \bhf_[a-z0-9]{16,} | \bgh[pousr]_\w{20,} | \bAIza[\w-]{30,}
+    | \bAKIA[A-Z0-9]{16}\b | \beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]* | (?<=key\ provided:\ )\S+
+    | (?P<kept>api[-_]?key["']?\s*[=:]\s*["']?)(?!\.\.\.)[^\s"',&}]+
+    | (?P<query>[?&](?:\w*key|\w*token|\w*secret|password|sig|signature)=)[^\s&"']+
+    | (?<=://)[^\s/@]+(?=@)
+    """
 )
-"""What looks like a key: of OpenAI, of the hub, behind "api_key=" but not dots; user and password in an address."""
+"""What looks like a key: of OpenAI, the hub, GitHub, Google and Amazon, a JSON web token, what stands behind "Bearer"
+or "api_key=" but for dots, in the query of an address, or before its host."""
 
 _SECRET_NAMES = re.compile(r"(?i)(^|_)(key|token|secret|password)$")
 """Names of environment variables whose values nothing may show."""
@@ -56,7 +62,7 @@ def hide_secrets_in(value: Any) -> Any:
 def _hide(text: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "[secret]")
-    return _SECRETS.sub("[secret]", text)
+    return _SECRETS.sub(lambda found: f"{found['kept'] or found['query'] or ''}[secret]", text)
 
 
 def redact(text: str, secrets: Sequence[str]) -> str:

@@ -146,8 +146,11 @@ def named_jobs(
 
 def _board_jobs(board: str, layout: Layout) -> list[Job]:
     from harness.leaderboard.spec import load_spec
+    from harness.llm.server.address import check_named_by_file
 
     jobs = load_spec(board, layout).jobs()
+    for job in jobs:
+        check_named_by_file(job.params, f"board {board!r}")
     if not jobs:
         raise ConfigError(f"board {board!r} names no predictor; add [[predictors]] to {layout.board_spec(board)}")
     return jobs

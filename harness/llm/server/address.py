@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from harness.errors import ConfigError, MissingDependencyError, ModelError
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 OPENAI_HOST = "api.openai.com"
 _PORTS = {"http": 80, "https": 443}
 """What a scheme means where no port is given."""
+HOSTS = "ERC_API_KEY_HOSTS"
+_ADDRESS = re.compile(r"https?://[^\s,\"'\\]+", re.IGNORECASE)
 _KEY_NAMES = ("OPENAI_API_KEY", "ERC_API_KEY")
 _NO_KEY = "none"
 """Sent to servers that want no key, because the client wants one."""
@@ -109,11 +114,47 @@ def parse_server(base_url: str | None) -> Server:
         )
     if parts.scheme not in _PORTS or not parts.hostname or (port := _read_port(parts)) == 0:
         raise ConfigError(f"base_url {base_url!r} is not an address such as http://localhost:8000/v1")
+    if parts.hostname == OPENAI_HOST and parts.scheme != "https":
+        raise ConfigError(
+            f"base_url {base_url!r} would send a key that anybody can read; type: https://{OPENAI_HOST}/v1"
+        )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     place = host if port in (None, _PORTS[parts.scheme]) else f"{host}:{port}"
     path = parts.path.rstrip("/")
     name = "local" if _is_local(parts.hostname) else place + path.removesuffix("/v1")
     return Server(f"{parts.scheme}://{place}{path}", name, place, is_openai=parts.hostname == OPENAI_HOST)
+
+
+def check_named_by_file(params: Mapping[str, Any], file: str) -> None:
+    """Refuses servers that a file names, and that would be sent a key, until the user has named them too.
+
+    This machine and OpenAI's own server over https need no such name.
+
+    Args:
+        params: parameters of a predictor, as the file has them; every address in them counts.
+        file: where they are from, for the message.
+
+    Raises:
+        ConfigError: the environment holds a key, and a server is not in ERC_API_KEY_HOSTS (hosts, separated by commas).
+    """
+    if not known_secrets():
+        return
+    named = {host.strip() for host in os.environ.get(HOSTS, "").split(",")}
+    for address in _ADDRESS.findall(json.dumps(params, default=str)):
+        server = parse_server(address)
+        if not server.is_openai and not _is_this_machine(server) and server.place not in named:
+            raise ConfigError(
+                f"{file} names the server {server.place!r}, which would be sent {_KEY_NAMES[1]}; to trust it, type: "
+                f"export {HOSTS}={server.place}"
+            )
+
+
+def _is_this_machine(server: Server) -> bool:
+    host = urlsplit(server.address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def public_address(base_url: str | None) -> str:
