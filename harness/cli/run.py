@@ -44,11 +44,15 @@ def run(
         str | None, typer.Option(help="Ray cluster: auto or HOST:PORT. Default: RAY_ADDRESS, else this machine.")
     ] = None,
     jobs_per_gpu: Annotated[
-        int | None, typer.Option(min=1, help="Runs that share one GPU of the cluster. Default: runs get no GPU.")
+        int | None, typer.Option(min=1, help="Runs that share one GPU of the cluster. Default: what their cards say.")
     ] = None,
     resource: Annotated[
         list[str] | None,
-        typer.Option("--resource", "-R", help="What a run takes on the cluster: cpus=4, gpus=1, memory=16 (GiB)."),
+        typer.Option(
+            "--resource",
+            "-R",
+            help="What a run takes there, not what its card says: cpus=4, gpus=1, memory=16 (GiB).",
+        ),
     ] = None,
     rerun: Annotated[bool, typer.Option("--rerun", help="Throw sealed runs away and make them again.")] = False,
     dry_run: options.DryRun = False,
@@ -157,19 +161,19 @@ def _board_jobs(board: str, layout: Layout) -> list[Job]:
 
 
 def parse_resources(given: Sequence[str], jobs_per_gpu: int | None) -> dict[str, float]:
-    """Returns what each run takes of a machine, by name: `key=number` words, and a share of a GPU.
+    """Returns what each run takes of a machine whatever its card says: `key=number` words, and a share of a GPU.
 
     Raises:
-        ConfigError: a word has no number above 0, or GPUs are asked for in both ways.
+        ConfigError: a word has no number from 0 up, or GPUs are asked for in both ways.
     """
     resources = {}
     for key, value in parse_params(given, "-R", "gpus=1").items():
         try:
             resources[key] = float(value)
         except ValueError:
-            resources[key] = 0.0
-        if not 0 < resources[key] < float("inf"):
-            raise ConfigError(f"-R {key}={value}: expected a number above 0, such as -R gpus=1 or -R memory=16 (GiB)")
+            resources[key] = -1.0
+        if not 0 <= resources[key] < float("inf"):
+            raise ConfigError(f"-R {key}={value}: expected a number from 0 up, such as -R gpus=1 or -R memory=16 (GiB)")
     if jobs_per_gpu is not None:
         if "gpus" in resources:
             raise ConfigError(f"--jobs-per-gpu {jobs_per_gpu} and -R gpus={resources['gpus']:g}: give one of them")

@@ -77,7 +77,7 @@ class PreparedRun:
         return PredictorRecord(
             name=self.spec.name,
             origin=PREDICTORS.row(self.spec.name).origin,
-            card=asdict(self.card),
+            card={key: value for key, value in asdict(self.card).items() if key != "takes"},
             params_given=identified(self.job.params),
             params=dict(self.config.params),
             params_changed={k: v for k, v in self.config.params.items() if v != defaults[k]},

@@ -11,6 +11,21 @@ Modality = Literal["text", "audio", "visual"]
 
 
 @dataclass(frozen=True, slots=True)
+class Resources:
+    """What a run, or a shard of one, takes of a machine of a cluster unless the user says otherwise."""
+
+    cpus: float = 1
+    gpus: float = 0
+    """A share below 1: several runs on one GPU."""
+    memory: float = 0
+    """GiB; 0: none is set aside."""
+
+    def __str__(self) -> str:
+        parts = (f"{self.cpus:g} CPU", f"{self.gpus:g} GPU", f"{self.memory:g} GiB")
+        return ", ".join(part for part in parts if not part.startswith("0 "))
+
+
+@dataclass(frozen=True, slots=True)
 class PredictorCard:
     """The declaration of a predictor."""
 
@@ -26,6 +41,8 @@ class PredictorCard:
     """True if every seed gives the same predictions; it is then run once."""
     features: tuple[str, ...] = ()
     """Features that it reads, each as 'text: minilm, frozen': tuned ones have learned from the training labels."""
+    takes: Resources = Resources()
+    """For the executor of a cluster; no result depends on it, and no manifest tells it."""
     source: str = ""
     """Paper or page that describes it."""
     summary: str = ""

@@ -1,6 +1,7 @@
 """The parameters of predictors that prompt: which model, which prompt, how the answer is read. Calls nobody."""
 # Annotations stay objects here, not strings: subclasses in other modules inherit the constructor with them.
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -15,6 +16,7 @@ from harness.llm import Decoding, ModelSettings, Request
 from harness.llm.backend import Dtype, Quantization
 from harness.llm.reading.choices import Normalisation
 from harness.llm.server.address import public_address
+from harness.predictors.card import Resources
 from harness.prompting import Prompt
 from harness.prompting.label_names import LabelNames, Naming
 from harness.prompting.window import Speakers, Window
@@ -258,3 +260,16 @@ def _public_address(base_url: str) -> str:
     """Returns the public name of a server; a private one is told from others by a hash of its address."""
     name = public_address(base_url)
     return f"{name}@{sha256(base_url.rstrip('/').encode()).hexdigest()[:8]}" if name == "local" else name
+
+
+def takes_of(params: Mapping[str, Any]) -> Resources:
+    """Returns what a run takes of a machine: with a named model on it a GPU, and memory for its weights in 16 bits.
+
+    A server, and a model of unknown size, take a CPU.
+    """
+    from harness.llm.tables.models import named_models
+
+    known = named_models().get(params.get("model") or params.get("base") or "")
+    if known is None or known.n_params is None or params.get("backend", LOCAL) != LOCAL:
+        return Resources()
+    return Resources(gpus=0 if params["device"] == "cpu" else 1, memory=math.ceil(2 * known.n_params / 2**30))

@@ -19,7 +19,7 @@ from harness.llm.reading.choices import pick_choice, scores_from_first_token
 from harness.llm.reading.parsing import read_answer
 from harness.predictors.card import PredictorCard
 from harness.predictors.predictor import Predictor
-from harness.predictors.prompt_settings import ModelChoice, PromptSettings, draws, identify
+from harness.predictors.prompt_settings import ModelChoice, PromptSettings, draws, identify, takes_of
 from harness.predictors.session import Session
 from harness.predictors.videos import Videos
 from harness.prompting import Form, Prompt
@@ -158,6 +158,7 @@ class PromptedPredictor(PromptSettings, Predictor):
             context="none" if silent else params["context"],
             modalities=("text", "visual") if params["video"] else ("text",),
             deterministic=card.deterministic and not draws(params),
+            takes=takes_of(params),
         )
 
     # What commands ask of predictors that prompt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -14,10 +15,13 @@ import pytest
 
 from harness.errors import ConfigError, MissingDependencyError, UnknownNameError
 from harness.evaluation.executors import ExecutorSettings, build_executor
-from harness.evaluation.executors.cluster import ATTEMPTS, check_room
+from harness.evaluation.executors.cluster import ATTEMPTS, WorkerActor, check_room, lost, ray_needs
 from harness.evaluation.executors.node import Origin, work
 from harness.evaluation.jobs import PreparedRun, Settings, plan
-from harness.schema.run import Job, RunOutcome
+from harness.predictors import Predictor, PredictorCard, register_predictor
+from harness.predictors.card import Resources
+from harness.schema import DialogueView, Prediction
+from harness.schema.run import Job, RunOutcome, Shard
 
 JOBS = [Job("stratified", {}, "toy", "test", seed) for seed in (0, 1, 2)]
 FILES = ("predictions.parquet", "dialogues.parquet")
@@ -61,6 +65,7 @@ class FakeRay(ModuleType):
         self.n_losses, self.change = n_losses, change
         self.options: list[dict[str, Any]] = []
         self.left = False
+        self.n_killed = 0
 
     def init(self, address: str | None, **_: Any) -> None:
         if address == "nowhere:1":
@@ -78,9 +83,7 @@ class FakeRay(ModuleType):
     def remote(self, thing: Any) -> Any:
         def options(**given: Any) -> Any:
             self.options.append(given)
-            return SimpleNamespace(
-                remote=lambda *args: Actor(thing()) if isinstance(thing, type) else Task(thing, args)
-            )
+            return SimpleNamespace(remote=lambda: Actor(thing()))
 
         return SimpleNamespace(options=options)
 
@@ -91,9 +94,14 @@ class FakeRay(ModuleType):
         if not isinstance(task, Task):
             return task
         answer = task.function(*task.arguments)
+        if not task.arguments:
+            return answer
         if task.arguments[3] <= self.n_losses:
             raise self.RayError("lost")
         return self.change(answer)
+
+    def kill(self, actor: Any) -> None:
+        self.n_killed += 1
 
 
 class Task:
@@ -102,13 +110,15 @@ class Task:
 
 
 class Actor:
-    """Calls methods at once: `actor.method.remote(...)`."""
+    """Calls methods of a board at once, those of a worker when they are waited for: `actor.method.remote(...)`."""
 
     def __init__(self, thing: Any) -> None:
         self.thing = thing
 
     def __getattr__(self, name: str) -> Any:
-        return SimpleNamespace(remote=getattr(self.thing, name))
+        method = getattr(self.thing, name)
+        later = isinstance(self.thing, WorkerActor)
+        return SimpleNamespace(remote=lambda *args: Task(method, args) if later else method(*args))
 
 
 @pytest.fixture
@@ -157,7 +167,7 @@ def test_a_cluster_makes_the_bytes_of_a_serial_run(
     outcomes = execute("ray", runs, settings, resources={"gpus": 0.5, "memory": 4.0})
     assert [outcome.status for outcome in outcomes] == ["done"] * 3
     assert contents(outcomes) == serial_contents
-    asked = {"num_cpus": 1.0, "num_gpus": 0.5, "memory": 4.0 * 1024**3, "resources": {}, "max_retries": 0}
+    asked = {"num_cpus": 1.0, "num_gpus": 0.5, "memory": 4.0 * 1024**3, "resources": {}}
     assert asked in fake.options
     assert fake.left
     assert not list(settings.results_dir.glob(".driver-*"))
@@ -285,6 +295,69 @@ def test_a_corpus_that_a_machine_lacks_fails_that_run(runs: list[PreparedRun], s
     answer = work(JOBS[0].to_json(), replace(settings, data_dir=Path("/nowhere")), ORIGIN, 1, lambda progress: None)
     assert answer.outcome is None
     assert "toy" in answer.error
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_shards_on_a_cluster_have_the_bytes_of_a_serial_run(
+    settings: Settings, fake_ray: Callable[..., FakeRay], predictors: None, tmp_path: Path, is_shared: bool
+) -> None:
+    register_predictor("lab/length", card=PredictorCard(family="test", takes=Resources(cpus=2)))(ByLength)
+    job = Job("lab/length", {}, "toy", "test", 0)
+    elsewhere = replace(settings, results_dir=tmp_path / "serial")
+    alone = contents(execute("serial", plan([job], elsewhere), elsewhere))
+    there = replace(settings, results_dir=tmp_path / "there")
+
+    def on_a_disk_of_its_own(answer: Any) -> Any:
+        shard = Path(answer.outcome.path)
+        names = (shard / "run.log.jsonl").read_text().splitlines()[1:]
+        own = tuple(json.loads(line)["dialogue_id"] for line in names)
+        index, of = shard.name.split("-of-")
+        shutil.rmtree(shard)
+        made = replace(job, shard=Shard(int(index), int(of), own))
+        return work(made.to_json(), there, Origin(tmp_path, {}, tmp_path / "not seen"), 1, lambda progress: None)
+
+    fake = fake_ray() if is_shared else fake_ray(change=on_a_disk_of_its_own)
+    (outcome,) = execute("ray", plan([job], settings), settings, n_shards=3)
+    assert outcome.status == "done", outcome.detail
+    assert contents([outcome]) == alone
+    assert {"num_cpus": 2.0, "resources": {}} in fake.options
+    assert not list(settings.results_dir.rglob("run.log.jsonl")) and not list(there.results_dir.rglob("run.log.jsonl"))
+
+
+class ByLength(Predictor):
+    """Joy where a text has an odd number of letters."""
+
+    def predict(self, dialogue: DialogueView) -> list[Prediction]:
+        return [Prediction(u.id, "joy" if len(u.text) % 2 else "neutral") for u in dialogue.targets]
+
+
+def test_a_shard_that_lacks_a_dialogue_is_not_merged(
+    settings: Settings, fake_ray: Callable[..., FakeRay], predictors: None
+) -> None:
+    register_predictor("lab/length", card=PredictorCard(family="test"))(ByLength)
+
+    def shorten(answer: Any) -> Any:
+        log = Path(answer.outcome.path) / "run.log.jsonl"
+        log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+        return answer
+
+    fake_ray(change=shorten)
+    (outcome,) = execute("ray", plan([Job("lab/length", {}, "toy", "test", 0)], settings), settings, n_shards=3)
+    assert outcome.status == "failed"
+    assert "left out dialogue" in outcome.detail
+    assert not (Path(outcome.path) / "manifest.json").exists()
+
+
+def test_what_the_user_asks_for_goes_before_the_card() -> None:
+    card = Resources(cpus=4, gpus=1, memory=16)
+    assert ray_needs(card, {}) == {"CPU": 4.0, "GPU": 1.0, "memory": 16 * 2.0**30}
+    assert ray_needs(card, {"gpus": 0, "cpus": 0.5, "slot": 1}) == {"CPU": 0.5, "memory": 16 * 2.0**30, "slot": 1.0}
+    assert ray_needs(Resources(), {}) == {"CPU": 1.0}
+
+
+def test_memory_that_ran_out_is_told_from_a_lost_machine() -> None:
+    assert "4 machines or processes ran out of memory" in lost(type("OutOfMemoryError", (Exception,), {})())
+    assert "4 machines or processes were lost" in lost(type("ActorDiedError", (Exception,), {})())
 
 
 ORIGIN = Origin(Path("/nowhere"), {}, Path("/nowhere/mark"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,11 +12,13 @@ from pathlib import Path
 
 from harness.data.writing import locked
 from harness.errors import HarnessError
-from harness.evaluation.jobs import Settings, prepare
+from harness.evaluation.jobs import PreparedRun, Settings, prepare
 from harness.evaluation.runner import Progress, Report, execute_run
+from harness.llm.local.keeping import let_go
 from harness.predictors.plugins import load_plugins
+from harness.predictors.prompted import PromptedPredictor
 from harness.schema.run import Job, RunOutcome
-from harness.store.layout import LOCK, SEALED
+from harness.store.layout import LOCK, LOG, SEALED
 
 REPORT_SECONDS = 0.2
 """Between two reports of one run at least: a cluster has many."""
@@ -44,7 +47,7 @@ class Answer:
     error: str = ""
     """Why it could not."""
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """Of the sealed run, by name; {} where the results folder is shared."""
+    """Of the sealed run, or the log of the shard, by name; {} where the results folder is shared."""
 
 
 def work(job: str, settings: Settings, origin: Origin, attempt: int, report: Report) -> Answer:
@@ -62,18 +65,34 @@ def work(job: str, settings: Settings, origin: Origin, attempt: int, report: Rep
         os.environ.update(origin.environment)
         if origin.folder.is_dir():
             os.chdir(origin.folder)
-        load_plugins(settings.plugins)
-        run = prepare(Job.from_json(job), settings)
+        run = prepare_here(Job.from_json(job), settings)
         if attempt > 1:
             with locked(run.folder / LOCK, wait=True):
                 pass
         outcome = execute_run(run, settings, _seldom(report))
     except HarnessError as error:
         return Answer(machine, error=str(error))
-    if origin.mark.exists() or outcome.status not in ("done", "skipped"):
+    is_whole = run.job.shard is None
+    if origin.mark.exists() or (is_whole and outcome.status not in ("done", "skipped")):
         return Answer(machine, outcome)
-    paths = [run.folder / name for name in SEALED if (run.folder / name).exists()]
-    return Answer(machine, outcome, files={path.name: path.read_bytes() for path in paths})
+    paths = [run.folder / name for name in (SEALED if is_whole else (LOG,)) if (run.folder / name).exists()]
+    answer = Answer(machine, outcome, files={path.name: path.read_bytes() for path in paths})
+    if not is_whole:  # the driver keeps it; a later shard of this name is of other dialogues
+        shutil.rmtree(run.folder)
+    return answer
+
+
+def prepare_here(job: Job, settings: Settings) -> PreparedRun:
+    """Returns a job ready to run in a worker, which keeps a language model as long as it is asked for one.
+
+    Raises:
+        HarnessError: as `prepare`.
+    """
+    load_plugins(settings.plugins)
+    run = prepare(job, settings)
+    if not issubclass(run.spec.build, PromptedPredictor):
+        let_go()
+    return run
 
 
 def _seldom(report: Report) -> Report:

@@ -19,9 +19,10 @@ from harness.evaluation.executors.executor import (
     not_made,
     register_executor,
 )
-from harness.evaluation.jobs import PreparedRun, Settings, prepare
+from harness.evaluation.executors.node import prepare_here
+from harness.evaluation.jobs import PreparedRun, Settings
 from harness.evaluation.runner import execute_run
-from harness.predictors.plugins import load_plugins
+from harness.llm.local.keeping import keep_last_model
 from harness.schema.run import Job, RunOutcome
 
 DIED = "its process died (killed, or out of memory); repeat the command to go on, perhaps with fewer --jobs"
@@ -30,6 +31,8 @@ DIED = "its process died (killed, or out of memory); repeat the command to go on
 @register_executor("processes")
 class ProcessExecutor:
     """Makes runs in several processes of this machine.
+
+    What the cards of predictors say that they take is for clusters: here `n_processes` of them share the machine.
 
     A process that dies (killed, out of memory) leaves its runs incomplete; repeating the command goes on with them.
     """
@@ -47,7 +50,7 @@ class ProcessExecutor:
         context = multiprocessing.get_context("spawn")
         with (
             context.Manager() as manager,
-            ProcessPoolExecutor(self._n_processes, context, initializer=_die_quietly) as pool,
+            ProcessPoolExecutor(self._n_processes, context, initializer=_set_up) as pool,
         ):
             others = set(multiprocessing.active_children())
             queue: Any = manager.Queue()
@@ -75,19 +78,19 @@ class ProcessExecutor:
         return [outcomes[index] for index in range(len(runs))]
 
 
-def _die_quietly() -> None:
+def _set_up() -> None:
     """Lets an interrupt end a worker without a traceback: the parent speaks for all, and the log has what was done.
 
-    A worker has nothing to say on stdout: what a predictor prints goes to stderr.
+    A worker has nothing to say on stdout: what a predictor prints goes to stderr. It keeps a language model loaded.
     """
     sys.stdout = sys.stderr
+    keep_last_model()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _work(index: int, job: Job, settings: Settings, queue: Any) -> RunOutcome:
     """Makes one run in a worker process."""
-    load_plugins(settings.plugins)
-    return execute_run(prepare(job, settings), settings, lambda progress: queue.put((index, progress)))
+    return execute_run(prepare_here(job, settings), settings, lambda progress: queue.put((index, progress)))
 
 
 def _forward(queue: Any, on_progress: OnProgress) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from harness.features.weights import Located, locate
 from harness.llm.backend import Keep, ModelSettings, register_backend
 from harness.llm.calls import CallSettings
+from harness.llm.local.keeping import borrow
 from harness.llm.local.loading import check_settings, load_model, load_tokenizer
 from harness.llm.local.tokens import PromptTokens
 from harness.llm.request import Request, Response
@@ -101,7 +102,7 @@ class TransformersBackend:
                     yield from batch
 
     def close(self) -> None:
-        """Lets go of tokenizer and weights."""
+        """Lets go of tokenizer and weights; a worker may keep the weights for its next run."""
         for name in ("_tokens", "_answers"):
             self.__dict__.pop(name, None)
 
@@ -124,7 +125,8 @@ class TransformersBackend:
     def _answers(self) -> LocalAnswers:
         from harness.llm.local.answers import LocalAnswers
 
-        model = load_model(self._settings, self._base, self._adapter, self._calls.download)
+        origin = (self._settings, self._base, self._adapter)
+        model = borrow(origin, lambda: load_model(*origin, self._calls.download))
         return LocalAnswers(model, self._tokens, self._calls.batch_size)
 
 
