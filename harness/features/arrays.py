@@ -19,7 +19,17 @@ from harness.errors import DataError, MissingDependencyError
 MAX_UNPACKED = 1 << 30
 """Bytes of an array when it is unpacked, unless the file itself is larger: a few kB of .npz or .h5 may hold GB."""
 
-BROKEN = (OSError, ValueError, SyntaxError, TokenError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TokenError,
+    EOFError,
+    RuntimeError,
+    OverflowError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What numpy and zipfile raise for files that are broken: headers are parsed as Python literals."""
 
 
@@ -30,7 +40,7 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         DataError: it is no such file, is broken, holds objects, or an array is too large when unpacked.
     """
     found = {}
-    with _reading(path, BROKEN), zipfile.ZipFile(path) as archive:
+    with _reading(path, *BROKEN), zipfile.ZipFile(path) as archive:
         for entry in {f"{name}.npy" for name in names}.intersection(archive.namelist()):
             with archive.open(entry) as file:
                 _check_size(path, *_read_header(file))
@@ -62,7 +72,7 @@ def read_h5(path: Path, names: Sequence[str]) -> dict[str, Any]:
         _check_size(path, found.shape, found.dtype)
         return found.asstr()[()] if h5py.check_string_dtype(found.dtype) else found[()]
 
-    with _reading(path, (*BROKEN, LookupError, TypeError)), h5py.File(path, "r") as arrays:
+    with _reading(path, *BROKEN, LookupError, TypeError), h5py.File(path, "r") as arrays:
         return {name: read(arrays, name) for name in names if name in arrays}
 
 
@@ -76,7 +86,7 @@ def map_array(path: Path) -> NDArray[Any]:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError):
         raise
-    except (*BROKEN, OverflowError, AttributeError) as error:
+    except (*BROKEN, AttributeError) as error:
         raise ValueError(" ".join(str(error).split())) from error
     if not isinstance(array, np.ndarray):
         raise ValueError("it is an archive of arrays; expected one array")
@@ -103,10 +113,10 @@ def _check_size(path: Path, shape: Sequence[int], dtype: Any) -> None:
 
 
 @contextmanager
-def _reading(path: Path, broken: tuple[type[Exception], ...]) -> Iterator[None]:
+def _reading(path: Path, *broken: type[Exception]) -> Iterator[None]:
     try:
         yield
     except DataError:
         raise
-    except (*broken, OverflowError) as error:
+    except broken as error:
         raise DataError.at(path, f"not read: {' '.join(str(error).split()) or type(error).__name__}") from error

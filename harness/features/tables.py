@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.bounded import parse_json, read_bounded
 from harness.data.cache_folder import cache_folder
@@ -91,14 +92,14 @@ def check_layers(array: Layers, split: SpokenSplit) -> None:
 def _keep(path: Path, sidecar: Path, split: SpokenSplit, identity: Mapping[str, Any], array: Layers) -> FeatureTable:
     array = np.ascontiguousarray(array, dtype=np.float32)
     check_layers(array, split)
-    record = {
+    record: dict[str, Any] = {
         "format": FORMAT,
         "encoder": identity,
         "dataset": split.dataset,
         "split": split.name,
         "fingerprint": split.fingerprint,
         "shape": array.shape,
-        "sha256": hashlib.sha256(array.tobytes()).hexdigest(),
+        "sha256": _digest(array),
         "utterances": [u.id for u in split.utterances()],
     }
     part = neighbour(path)
@@ -108,7 +109,7 @@ def _keep(path: Path, sidecar: Path, split: SpokenSplit, identity: Mapping[str, 
         settle(part, path)
         part.write_text(json.dumps(record, ensure_ascii=False) + "\n", encoding="utf-8")
         settle(part, sidecar)  # last: a table with a sidecar is whole
-        return FeatureTable(np.load(path, mmap_mode="r", allow_pickle=False), record["sha256"])
+        return FeatureTable(map_array(path), record["sha256"])
 
 
 def _open(path: Path, sidecar: Path, split: SpokenSplit) -> FeatureTable | None:
@@ -117,8 +118,12 @@ def _open(path: Path, sidecar: Path, split: SpokenSplit) -> FeatureTable | None:
         record = parse_json(read_bounded(sidecar))
         array = map_array(path)
         whole = (list(array.shape), str(array.dtype)) == (record["shape"], "float32")
-        if whole and hashlib.sha256(array).hexdigest() == record["sha256"]:
+        if whole and _digest(array) == record["sha256"]:
             return FeatureTable(array, record["sha256"]) if record["fingerprint"] == split.fingerprint else None
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
+
+
+def _digest(array: NDArray[Any]) -> str:
+    return hashlib.sha256(array.data).hexdigest()
