@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +9,6 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from harness.data import Dataset, Split
 from harness.data.dataset import DatasetCard
@@ -98,12 +96,6 @@ def write_board(results: Path, board: str, dataset: str, scope: str = "procedure
         f'datasets = ["{dataset}"]\nscope = "{scope}"\nseeds = {list(range(N_SEEDS))}\n'
         "other_runs = true\nn_resamples = 10000\n"
     )
-
-
-@pytest.fixture
-def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files are not flushed to the disk one by one, which takes most of the time of making runs up."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def _guesses(split: Split, gold: np.ndarray, skill: float, seed: Sequence[int]) -> dict[str, Prediction]:
