@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ class Value:
     def mapping(self) -> dict[str, Value]:
         """Returns the fields of an object, whatever their keys; raises DataError for anything else."""
         content = self._of(dict, "an object")
-        keys = [replace(self, content=key).text(blank=True) for key in content]
+        keys = [self._inside("", key).text(blank=True) for key in content]
         return {key: self._inside(f".{key}" if self.where else key, content[key]) for key in keys}
 
     def field(self, key: str) -> Value:
@@ -136,11 +136,11 @@ class Value:
         return content
 
     def choice(self, allowed: Sequence[str]) -> str:
-        """Returns a string that is one of the allowed labels; raises DataError for anything else."""
+        """Returns the one of the allowed labels that a string equals; raises DataError for anything else."""
         content = self.text()
         if content not in allowed:
             raise self.error(f"unknown label {content!r}; expected one of {list(allowed)}")
-        return content
+        return allowed[allowed.index(content)]  # not a copy of it for every utterance
 
     def error(self, problem: str) -> DataError:
         """Returns the error to raise for a problem at this place."""
@@ -161,14 +161,16 @@ class UniqueIds:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.places: dict[str, str] = {}
-        """Where each id was first."""
+        self.places: dict[str, int | str] = {}
+        """Where each id was first: a line, or a place in a document of one piece."""
 
     def claim(self, name: str, value: Value) -> str:
         """Returns an id that is new; raises DataError, at the given value, for one that is not."""
         if name in self.places:
-            raise value.error(f"duplicate {self.kind} id {name!r}, first {self.places[name]}; expected unique ids")
-        self.places[name] = f"at {value.where!r}" if value.line is None else f"on line {value.line}"
+            first = self.places[name]
+            place = f"on line {first}" if isinstance(first, int) else f"at {first!r}"
+            raise value.error(f"duplicate {self.kind} id {name!r}, first {place}; expected unique ids")
+        self.places[name] = value.where if value.line is None else value.line
         return name
 
 

@@ -40,9 +40,9 @@ class Split:
             ("dialogue", [d.id for d in self.dialogues]),
             ("utterance", [u.id for u in self.utterances()]),
         ):
-            repeated = [i for i, n in Counter(ids).items() if n > 1]
-            if repeated:
-                raise DataError(f"{where}: {kind} id {repeated[0]!r} occurs twice; expected unique ids")
+            if len(set(ids)) < len(ids):
+                repeated = next(i for i, n in Counter(ids).items() if n > 1)
+                raise DataError(f"{where}: {kind} id {repeated!r} occurs twice; expected unique ids")
         for dialogue in self.dialogues:
             if not dialogue.utterances:
                 raise DataError(f"{where}: dialogue {dialogue.id!r} has no utterance")

@@ -91,9 +91,9 @@ def _to_top(result: SystemComparison, i: int, leader: int | None) -> dict[str, f
     if leader is not None:
         fields["to_top"] = float(result.difference[i, leader])
     if leader is not None and i != leader and result.tested[i]:
-        found = smallest_detectable(result.pair_se, result.critical_value)
-        matrices = (result.pair_low, result.pair_high, result.p_adjusted, found)
-        fields |= {name: float(matrix[i, leader]) for name, matrix in zip(TO_TOP, matrices, strict=True)}
+        found = smallest_detectable(result.pair_se[i, leader], result.critical_value)
+        values = (*(m[i, leader] for m in (result.pair_low, result.pair_high, result.p_adjusted)), found)
+        fields |= {name: float(value) for name, value in zip(TO_TOP, values, strict=True)}
     return fields
 
 

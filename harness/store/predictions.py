@@ -18,6 +18,7 @@ dialogues.parquet, one row per dialogue in the order of the split:
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -146,10 +147,19 @@ def decode_dialogues(content: bytes, labels: tuple[str, ...]) -> DialogueTable:
         calibration = DialogueCalibration(*(_matrix(c) if c.type.num_fields else _vector(c) for c in parts))
     if (counts < 0).any():
         raise ValueError("counts are negative")
-    confusion = DialogueConfusion(tuple(table["dialogue_id"].to_pylist()), labels, counts)
-    texts = table["attributes"].to_pylist()
+    confusion = DialogueConfusion(_texts(table["dialogue_id"]), labels, counts)
+    texts = _texts(table["attributes"])
     attributes = {text: _attributes(text) for text in set(texts)}  # few differ
     return DialogueTable(confusion, calibration, tuple(attributes[text] for text in texts))
+
+
+def _texts(column: Any) -> tuple[str, ...]:
+    """Returns a column of texts, each of which is there once, whatever number of runs holds it."""
+    found: list[str] = []
+    for chunk in column.chunks:
+        known = [sys.intern(text) for text in chunk.dictionary.to_pylist()]
+        found += map(known.__getitem__, _vector(chunk.indices).tolist())
+    return tuple(found)
 
 
 def _attributes(text: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import tempfile
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 from harness.data import DATASETS, load_dataset
 from harness.data.files import read_lines
-from harness.data.jsonl import SAMPLE, find_jsonl, jsonl_spec, read_sample
+from harness.data.jsonl import SAMPLE, find_jsonl, jsonl_spec, read_jsonl, read_sample
 from harness.errors import DataError, HarnessError, UnknownNameError
+from harness.schema import LabelSet
 
 CARD = """name = "mine"
 title = "My corpus"
@@ -247,3 +249,33 @@ def test_a_line_without_end_is_refused_within_bounds(tmp_path: Path) -> None:
     os.truncate(path, 1 << 34)  # a hole: it takes no room on the disk
     with pytest.raises(DataError, match=r"test\.jsonl, line 1: more than 16777216 bytes"):
         list(read_lines(path))
+
+
+def test_a_corpus_is_read_without_holding_its_text_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "long"
+    folder.mkdir()
+    utterance = {"speaker": "Ann", "label": "joy"}
+    with (folder / "test.jsonl").open("w") as file:
+        for d in range(300):
+            said = [utterance | {"text": f"{d} {u} " + "x" * 1000} for u in range(10)]
+            file.write(json.dumps({"dialogue_id": f"d{d}", "utterances": said}) + "\n")
+    size = (folder / "test.jsonl").stat().st_size
+    labels = LabelSet(("joy", "anger"))
+    tracemalloc.start()
+    try:
+        dialogues = read_jsonl(folder, labels)["test"]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(len(d.utterances) for d in dialogues) == 3000
+    assert peak < 1.4 * size  # 1.0 of texts, 0.3 of objects and ids; a second copy of the text would make it 2.3
+    first, last = dialogues[0].utterances[0], dialogues[-1].utterances[-1]
+    assert first.speakers is last.speakers
+    assert first.label is last.label is labels.labels[0]
+
+
+def test_an_id_that_is_twice_on_one_late_line_is_found(tmp_path: Path) -> None:
+    twice = [{"utterance_id": "u", "speaker": "Ann", "text": "Hi", "label": "joy"}] * 2
+    (tmp_path / "test.jsonl").write_text("\n" * 300 + json.dumps({"dialogue_id": "d", "utterances": twice}) + "\n")
+    with pytest.raises(DataError, match="first on line 301"):
+        read_jsonl(tmp_path, LabelSet(("joy", "anger")))
