@@ -19,7 +19,17 @@ from harness.errors import DataError, MissingDependencyError
 MAX_UNPACKED = 1 << 30
 """Bytes of an array when it is unpacked, unless the file itself is larger: a few kB of .npz or .h5 may hold GB."""
 
-BROKEN = (OSError, ValueError, SyntaxError, TokenError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TokenError,
+    EOFError,
+    RuntimeError,
+    OverflowError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What numpy and zipfile raise for files that are broken: headers are parsed as Python literals."""
 
 
@@ -108,5 +118,5 @@ def _reading(path: Path, broken: tuple[type[Exception], ...]) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except (*broken, OverflowError) as error:
+    except broken as error:
         raise DataError.at(path, f"not read: {' '.join(str(error).split()) or type(error).__name__}") from error

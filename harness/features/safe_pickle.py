@@ -14,7 +14,7 @@ import pickle
 import pickletools
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -108,10 +108,11 @@ def load_pickle(path: Path) -> Any:
 def _check_memo(content: mmap.mmap) -> None:
     """Checks that values are numbered without gaps: room is made for every number up to the largest."""
     n_memoised = 0
-    for opcode, argument, _ in pickletools.genops(content):
+    for opcode, argument, _ in pickletools.genops(cast(IO[bytes], content)):
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            if argument > n_memoised + 1:  # protocols 0 and 1 begin with 0 or 1
-                raise pickle.UnpicklingError(f"a value numbered {argument} after {n_memoised} of them")
-            n_memoised = max(n_memoised, argument)
+            number = int(argument or 0)
+            if number > n_memoised + 1:  # protocols 0 and 1 begin with 0 or 1
+                raise pickle.UnpicklingError(f"a value numbered {number} after {n_memoised} of them")
+            n_memoised = max(n_memoised, number)
         elif opcode.name == "MEMOIZE":
             n_memoised += 1

@@ -166,7 +166,8 @@ def _read(name: str, path: Traversable) -> str:
 @cache
 def _environment() -> ImmutableSandboxedEnvironment:
     import jinja2
-    from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+    from jinja2.exceptions import SecurityError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Sandbox(ImmutableSandboxedEnvironment):
         """Lets a few characters of a template take no gigabytes, and no hours."""
