@@ -49,8 +49,8 @@ audit: $(VENV)/.installed-audit
 lowest: $(VENV)/.installed-audit
 	$(PYTHON) -m venv --clear build/lowest
 	$(BIN)/uv pip install --quiet --python build/lowest/bin/python --resolution lowest-direct -e .
-	$(BIN)/uv pip install --quiet --python build/lowest/bin/python pytest pytest-timeout pytest-socket hypothesis jsonschema
-	OMP_NUM_THREADS=1 build/lowest/bin/python -m pytest tests/metrics tests/export tests/leaderboard tests/prompting
+	$(BIN)/uv pip install --quiet --python build/lowest/bin/python pytest pytest-timeout pytest-socket hypothesis jsonschema rank-bm25
+	OMP_NUM_THREADS=1 build/lowest/bin/python -m pytest -o filterwarnings=default tests/metrics tests/export tests/leaderboard tests/prompting
 
 clean:
 	rm -rf build dist *.egg-info

@@ -97,9 +97,7 @@ def load_pickle(path: Path) -> Any:
     """
     try:
         with open_regular(path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            _check_memo(
-                cast("IO[bytes]", content)
-            )  # a mapped file gives no more than it has, whatever length a pickle claims
+            _check_memo(content)  # a mapped file gives no more than it has, whatever length a pickle claims
             content.seek(0)
             return _ArrayUnpickler(content, encoding="latin1").load()
     except Exception as error:  # a broken pickle raises whatever its operations raise
@@ -107,13 +105,14 @@ def load_pickle(path: Path) -> Any:
         raise DataError.at(path, f"not read: {reason}; save arrays as .npz instead") from error
 
 
-def _check_memo(content: IO[bytes]) -> None:
+def _check_memo(content: mmap.mmap) -> None:
     """Checks that values are numbered without gaps: room is made for every number up to the largest."""
     n_memoised = 0
-    for opcode, argument, _ in pickletools.genops(content):
+    for opcode, argument, _ in pickletools.genops(cast(IO[bytes], content)):
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            if int(argument or 0) > n_memoised + 1:  # protocols 0 and 1 begin with 0 or 1
-                raise pickle.UnpicklingError(f"a value numbered {argument} after {n_memoised} of them")
-            n_memoised = max(n_memoised, int(argument or 0))
+            number = int(argument or 0)
+            if number > n_memoised + 1:  # protocols 0 and 1 begin with 0 or 1
+                raise pickle.UnpicklingError(f"a value numbered {number} after {n_memoised} of them")
+            n_memoised = max(n_memoised, number)
         elif opcode.name == "MEMOIZE":
             n_memoised += 1

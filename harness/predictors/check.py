@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from harness.predictors.answers import label_fault, score_fault, target_fault
 from harness.predictors.build import resolve_params
 from harness.predictors.predictor import PredictorSpec
 from harness.predictors.trial import SEED, Keep, Trial, compare_answers, compare_hearings
+from harness.predictors.watching import opened_files
 from harness.schema import Dialogue, Utterance
 
 
@@ -74,16 +75,19 @@ def _results(trial: Trial) -> list[CheckResult]:
 
 def find_gold(roots: Iterable[object]) -> object | None:
     """Returns an object with gold labels that can be reached from the roots, or None."""
+    return next((thing for thing in _reached(roots) if isinstance(thing, Utterance | Dialogue | Split | Dataset)), None)
+
+
+def _reached(roots: Iterable[object]) -> Iterator[object]:
+    """Yields all that attributes, slots, items, closures and generators of some objects lead to, each once at most."""
     todo, seen = list(roots), set[int]()
     while todo:
         thing = todo.pop()
-        if isinstance(thing, Utterance | Dialogue | Split | Dataset):
-            return thing
         # Classes, modules and the globals of functions lead to the whole program.
         if id(thing) not in seen and not isinstance(thing, type | ModuleType | BuiltinFunctionType):
             seen.add(id(thing))
+            yield thing
             todo += _held_by(thing) if isinstance(thing, FunctionType) else gc.get_referents(thing)
-    return None
 
 
 def _held_by(function: FunctionType) -> list[object]:
@@ -131,6 +135,18 @@ def _gold(trial: Trial) -> str | None:
     return compare_hearings(trial.hearing, trial.ask(trial.train(), trial.dialogues(others)))
 
 
+def _held_out(trial: Trial) -> str | None:
+    with opened_files() as opened:
+        predictor = trial.train()
+        list(predictor.predict_batch(trial.views(trial.dialogues())))
+    if trial.test_file in opened:
+        return f"it opens {trial.test_file.name} itself: it is given train, dev, and views of the split to predict"
+    for thing in _reached([predictor]):
+        if isinstance(thing, Utterance) and thing.label is not None and thing.id in trial.gold:
+            return f"what it keeps leads to {thing!r}, of the test split"
+    return None
+
+
 def _context(trial: Trial) -> str | None:
     allowed: dict[str, list[Keep]] = {
         "none": [lambda i, n: i % 2 == 0, lambda i, n: i % 2 == 1],
@@ -176,6 +192,7 @@ CHECKS = (
     Check("repetition", "two instances with one seed predict the same", _repetition, needed=True),
     Check("determinism", "declared deterministic: seeds change nothing", _determinism),
     Check("gold", "no view leads to gold, and other gold labels change nothing", _gold),
+    Check("held out", "learning and predicting open no file of the test split and keep no gold of it", _held_out),
     Check("context", "utterances that the card hides change nothing, now or in memory", _context),
     Check("order", "the order of views and their company in a batch change nothing", _order),
     Check("resumption", "what was saved and loaded predicts the same", _resumption),

@@ -12,6 +12,7 @@ from itertools import count, cycle
 from pathlib import Path
 
 from harness.data import load_dataset
+from harness.data.jsonl import SAMPLE
 from harness.features import FeatureSource
 from harness.llm.calls import CallSettings
 from harness.predictors.answers import Answers
@@ -56,6 +57,7 @@ class Trial:
         self._numbers = count()
         sample = load_dataset("sample")
         test = sample.split("test")
+        self.test_file = (SAMPLE / "test.jsonl").resolve()
         self._features = FeatureSource(sample.splits.values(), "test")
         self._train, self._dev = sample.split("train"), sample.split("dev")
         self._scripts = [(d.id, tuple(u.view() for u in d.utterances)) for d in test.dialogues[:N_DIALOGUES]]

@@ -248,6 +248,28 @@ def test_a_predictor_that_finds_gold_outside_its_views_is_noticed() -> None:
     assert failures(LooksUpTheStack) == ["gold"]
 
 
+class ReadsTheTest(Decent):
+    """Chooses its settings on the test split, which it loads by itself."""
+
+    def fit(self, train: Split, dev: Split) -> None:
+        self.best = len(load_dataset("sample").split("test").dialogues) % 2
+
+
+class KeepsTheTest(Decent):
+    """Was handed the test split in some other way, and keeps a part of it in a closure."""
+
+    def fit(self, train: Split, dev: Split) -> None:
+        self.score = lambda kept=TEST.dialogues[0].utterances[:1]: kept
+
+
+TEST = load_dataset("sample").split("test")
+
+
+@pytest.mark.parametrize("build", [ReadsTheTest, KeepsTheTest])
+def test_a_predictor_that_reaches_for_the_test_split_is_noticed(build: type[Predictor]) -> None:
+    assert failures(build) == ["held out"]
+
+
 def test_gold_is_found_wherever_a_view_leads() -> None:
     split = load_dataset("sample").split("test")
     dialogue = split.dialogues[0]
