@@ -110,6 +110,8 @@ def run(
         return
     if not quiet:
         _note_dropped_seeds(wanted, runs)
+        if shards > 1:
+            _note_whole_runs(runs)
     with RunDisplay(runs, quiet) as display:
         outcomes = place.execute(runs, settings, display.on_progress, display.on_outcome)
     if as_json:
@@ -127,6 +129,13 @@ def _note_dropped_seeds(wanted: Sequence[Job], runs: Sequence[PreparedRun]) -> N
         seeds = {job.seed for job in wanted if (job.predictor, job.params, job.dataset) == same} - {run.job.seed}
         if run.card.deterministic and seeds:
             note(f"{run.spec.name} is deterministic: it runs with seed {run.job.seed} only")
+
+
+def _note_whole_runs(runs: Sequence[PreparedRun]) -> None:
+    """Says which runs are not cut into shards."""
+    whole = dict.fromkeys(run.spec.name for run in runs if not run.spec.build.can_shard(run.params))
+    if whole:
+        note(f"{', '.join(whole)}: made whole, because what learns is not cut into shards")
 
 
 def named_jobs(

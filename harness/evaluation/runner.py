@@ -201,9 +201,11 @@ def begun(run: PreparedRun, settings: Settings, report: Report) -> Iterator[Begu
 
         features = FeatureSource(run.dataset.splits.values(), run.split.name, settings.calls.download)
         checkpoints = folder / CHECKPOINTS
-        predictor.use(
-            Session(settings.calls, settings.data_dir, features=features, checkpoints=checkpoints, report=tell)
-        )
+        session = Session(
+            settings.calls, settings.data_dir, run.split.label_set,
+            features=features, checkpoints=checkpoints, report=tell,
+        )  # fmt: skip
+        predictor.use(session)
         # A name may mean another model by now.
         facts = sha256_of(json.dumps(predictor.facts(), sort_keys=True).encode())
         made_with = {"code": code_sha256(run.spec.build), "facts": facts, **provenance.versions()}

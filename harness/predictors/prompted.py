@@ -88,6 +88,8 @@ class PromptedPredictor(PromptSettings, Predictor):
             self.__dict__.pop("_backend", None)
         self.__dict__.pop("client", None)
         self._calls = calls
+        if session.label_set is not None:
+            self._names(session.label_set)
 
     def expect(self, split: str, utterance_ids: Mapping[str, Collection[str]]) -> None:
         """Takes the split whose videos prompts show; raises as `Videos.expect`."""

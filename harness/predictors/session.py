@@ -11,6 +11,7 @@ from harness.llm.calls import CallSettings
 
 if TYPE_CHECKING:
     from harness.features.source import FeatureSource
+    from harness.schema import LabelSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Session:
     """How calls to language models are made."""
     data_dir: Path | None = None
     """Where corpora lie, for a predictor that learns from further ones."""
+    label_set: LabelSet | None = None
+    """Of the dataset at hand, where predictions may all be made elsewhere: in shards, or in an earlier session."""
     trained: Path | None = None
     """Folder in which weights are kept that took long to train; None: in the user's cache folder."""
     features: FeatureSource | None = None

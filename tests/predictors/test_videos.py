@@ -12,6 +12,9 @@ import pytest
 
 from harness.data import Dataset, load_dataset
 from harness.errors import ConfigError, DataError
+from harness.evaluation.executors import ExecutorSettings
+from harness.evaluation.executors.serial import SerialExecutor
+from harness.evaluation.executors.sharding import ShardingExecutor
 from harness.evaluation.jobs import Settings, prepare, prompting_predictor
 from harness.evaluation.runner import execute_run
 from harness.llm import BACKENDS, CallSettings, Keep, ModelSettings, Request, Response, register_backend
@@ -109,6 +112,21 @@ def test_prompts_show_the_descriptions_of_the_split_that_is_predicted(twins: Dat
         assert f"seen in {split}" in Mute.asked[0]
         others = {"train", "dev", "test"} - {split}
         assert not any(f"seen in {other}" in prompt for other in others for prompt in Mute.asked)
+
+
+def test_a_run_in_shards_tells_the_same_of_its_videos(
+    twins: Dataset, run: Run, toy_corpus: Path, tmp_path: Path
+) -> None:
+    file = write(tmp_path, {("test", i): "a joyful cup" for i in twins.split("test").gold})
+    whole = run(video=file)
+    settings = Settings(tmp_path / "cut", toy_corpus)
+    job = Job("zero-shot", {"model": "m", "backend": "mute", "video": file}, "toy", "test", 0)
+    executor = ShardingExecutor(SerialExecutor(ExecutorSettings()), 3)
+    (cut,) = executor.execute([prepare(job, settings)], settings, lambda *_: None, lambda *_: None)
+    facts = [read_manifest(Path(one.path) / "manifest.json").predictor.facts for one in (whole, cut)]
+    assert facts[0] == facts[1]
+    assert facts[0]["video"]["share_with_emotion_words"] == 1.0
+    assert cut.detail == whole.detail
 
 
 def test_descriptions_of_training_are_there_for_who_learns(twins: Dataset, tmp_path: Path) -> None:
