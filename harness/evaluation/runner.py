@@ -126,15 +126,15 @@ def _make(run: PreparedRun, settings: Settings, folder: Path, report: Report) ->
         _check_log(dialogues, log)
         _check_learned(folder, _has_epochs(predictor))
         todo = [d for d in dialogues if d.id not in log.content.predictions]
-        if todo or _has_epochs(predictor):
-            report(Progress("fit", 0, 0))
-            _learn(predictor, run, folder, log)
+        report(Progress("fit", 0, 0))
+        _learn(predictor, run, folder, log)  # even if nothing is left to predict: what was learned tells facts
         for batch in _chunks(todo, type(predictor)):
             report(Progress("predict", len(log.content.predictions), len(dialogues)))
             for _ in _predict(predictor, batch, run, log):
                 report(Progress("predict", len(log.content.predictions), len(dialogues)))
         report(Progress("predict", len(dialogues), len(dialogues)))
-        _seal(run, folder, log, {**predictor.facts(), **_oracle(predictor, run, dialogues)})
+        oracle = _oracle(predictor, run, dialogues)
+        _seal(run, folder, log, {**predictor.facts(), **oracle})
         return predictor.remark()
     finally:
         log.close()
