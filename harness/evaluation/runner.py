@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.data.damage import SEAL, find_damage, seal, set_aside
-from harness.data.writing import locked
+from harness.data.writing import disk, locked
 from harness.errors import CallsStoppedError, HarnessError, PredictionError, StoreError
 from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
 from harness.evaluation.oracle import best_on_target
@@ -94,9 +94,12 @@ def execute_run(run: PreparedRun, settings: Settings, report: Report) -> RunOutc
     except HarnessError as error:
         status, detail = "failed", str(error)
     except (Exception, SystemExit) as error:  # the predictor is foreign code: anything may come out of it
-        write_atomic(run.folder / ERROR, hide_secrets(traceback.format_exc()).encode(errors="replace"))
-        status = "failed"
-        detail = f"{type(error).__name__}: {error}; the traceback is in {run.folder / ERROR}"
+        where = f"the traceback is in {run.folder / ERROR}"
+        try:
+            write_atomic(run.folder / ERROR, hide_secrets(traceback.format_exc()).encode(errors="replace"))
+        except StoreError as full:
+            where = str(full)
+        status, detail = "failed", f"{type(error).__name__}: {error}; {where}"
     config = run.config
     return RunOutcome(
         config.run_id, config.predictor, config.dataset, config.split, config.seed, str(run.folder), status,
@@ -206,11 +209,12 @@ def _learn(predictor: Predictor, run: PreparedRun, folder: Path, log: RunLog) ->
 def _save(predictor: Predictor, folder: Path) -> None:
     """Saves what was learned so that the folder is there whole or not at all."""
     temporary = folder.with_name(f"{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    predictor.save(temporary)
-    seal(temporary / SUMS, (path for path in temporary.rglob("*") if path.is_file()))
-    temporary.rename(folder)
+    with disk(folder):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        predictor.save(temporary)
+        seal(temporary / SUMS, (path for path in temporary.rglob("*") if path.is_file()))
+        temporary.rename(folder)
 
 
 def _predict(predictor: Predictor, batch: Sequence[Dialogue], run: PreparedRun, log: RunLog) -> Iterator[None]:
