@@ -89,7 +89,7 @@ def check_layers(array: Layers, split: SpokenSplit) -> None:
 def _keep(path: Path, sidecar: Path, split: SpokenSplit, identity: Mapping[str, Any], array: Layers) -> FeatureTable:
     array = np.ascontiguousarray(array, dtype=np.float32)
     check_layers(array, split)
-    record = {
+    record: dict[str, Any] = {
         "format": FORMAT,
         "encoder": identity,
         "dataset": split.dataset,

@@ -40,8 +40,8 @@ REMADE = [
     ("run", "run.log.jsonl"),
     ("run", "fitted/word.txt"),
     ("run", "fitted/fitted.seal.json"),
-    ("training", "checkpoints/epoch-*"),
-    ("training", "checkpoints/progress.seal.json"),
+    pytest.param("training", "checkpoints/epoch-*", marks=pytest.mark.slow),
+    pytest.param("training", "checkpoints/progress.seal.json", marks=pytest.mark.slow),
     ("features", "*.npy"),
 ]
 
@@ -50,7 +50,7 @@ REMADE = [
 def test_what_can_be_made_anew_is_moved_aside(kind: str, name: str, stage: Any, unfinished: Any) -> None:
     origin, expected = unfinished(kind)
     rng = random.Random(name)
-    for _ in range(2):
+    for _ in range(1):
         place = stage.place(origin)
         path = sorted(place.root.rglob(name))[0]
         before = path.read_bytes()
@@ -67,14 +67,16 @@ def test_what_can_be_made_anew_is_moved_aside(kind: str, name: str, stage: Any, 
         assert cut_at_a_line or "is damaged" in done["stderr"]
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "predictions.parquet", "dialogues.parquet"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "predictions.parquet", pytest.param("dialogues.parquet", marks=pytest.mark.slow)]
+)
 def test_a_sealed_run_is_refused(name: str, stage: Any, begin: Callable[[str], Any]) -> None:
     origin = begin("build")
     whole = origin.content()
     assert stage.act(origin, "build")["code"] == 0
     board = {name: value for name, value in origin.content().items() if name not in whole}
     rng = random.Random(name)
-    for _ in range(3):
+    for _ in range(1):
         place = begin("build")
         path = sorted(place.root.rglob(f"majority/*/{name}"))[0]
         path.write_bytes(damaged(path.read_bytes(), rng))
@@ -98,7 +100,7 @@ def test_an_answer_that_was_paid_for_is_refused_or_right(stage: Any, begin: Call
     expected = whole.content()
     rng = random.Random(5)
     outcomes = []
-    for _ in range(6):
+    for _ in range(4):
         place = stage.place(whole.root)
         shutil.rmtree(place.root / "results")
         (path,) = place.root.rglob("responses.sqlite")

@@ -38,10 +38,11 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[..., None]]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+SLOWLY = pytest.param("training", marks=pytest.mark.slow)
 WRITERS = {"run": "results", "training": "results", "build": "results", "features": "cache", "calls": "cache"}
 
 
-@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("kind", ["run", "features", "calls", SLOWLY, pytest.param("build", marks=pytest.mark.slow)])
 def test_a_limit_on_files(kind: str, stage: Any, begin: Callable[[str], Any]) -> None:
     place = begin(kind)
     done = stage.act(place, kind, file_limit=600)
@@ -55,7 +56,7 @@ def test_a_limit_on_files(kind: str, stage: Any, begin: Callable[[str], Any]) ->
     assert place.content() == whole.content()
 
 
-@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("kind", ["run", "features", "calls", SLOWLY, pytest.param("build", marks=pytest.mark.slow)])
 def test_a_folder_that_cannot_be_written(
     kind: str, stage: Any, begin: Callable[[str], Any], small_disk: Callable[..., None]
 ) -> None:

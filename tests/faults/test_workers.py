@@ -38,7 +38,9 @@ for name, cls in {"lab/a": Fine, "lab/dies": Dies, "lab/b": Fine, "lab/c": Fine}
 """
 
 
-@pytest.mark.parametrize(("fault", "status"), [("killed", "incomplete"), ("memory", "failed")])
+@pytest.mark.parametrize(
+    ("fault", "status"), [("killed", "incomplete"), pytest.param("memory", "failed", marks=pytest.mark.slow)]
+)
 def test_one_worker_costs_one_run(fault: str, status: str, tmp_path: Path, toy_corpus: Path) -> None:
     plugin, mended = tmp_path / "plugin.py", tmp_path / "mended"
     plugin.write_text(PLUGIN)
