@@ -212,6 +212,8 @@ class NeuralPredictor(FeaturePredictor):
             self._dimensions = Dimensions(**settings["dimensions"])
             self._network = self._new_network()
             load_model(self._network, folder / WEIGHTS)
+        for stream in self.stream_encoders():
+            self.features(stream)  # the facts tell of them, even if nothing is left to predict
 
     def facts(self) -> dict[str, Any]:
         """Returns the features that were read, and what came of the training."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.data.damage import SEAL, find_damage, seal, set_aside
-from harness.data.writing import locked
+from harness.data.writing import disk, locked
 from harness.errors import CallsStoppedError, HarnessError, PredictionError, StoreError
 from harness.evaluation.jobs import PreparedRun, Settings, code_sha256
 from harness.evaluation.oracle import best_on_target
@@ -109,9 +109,12 @@ def outcome_of(run: PreparedRun, make: Callable[[], tuple[RunStatus, str]]) -> R
     except HarnessError as error:
         status, detail = "failed", str(error)
     except (Exception, SystemExit) as error:  # the predictor is foreign code: anything may come out of it
-        write_atomic(run.folder / ERROR, hide_secrets(traceback.format_exc()).encode(errors="replace"))
-        status = "failed"
-        detail = f"{type(error).__name__}: {error}; the traceback is in {run.folder / ERROR}"
+        where = f"the traceback is in {run.folder / ERROR}"
+        try:
+            write_atomic(run.folder / ERROR, hide_secrets(traceback.format_exc()).encode(errors="replace"))
+        except StoreError as full:
+            where = str(full)
+        status, detail = "failed", f"{type(error).__name__}: {error}; {where}"
     config = run.config
     return RunOutcome(
         config.run_id, config.predictor, config.dataset, config.split, config.seed, str(run.folder), status,
@@ -151,9 +154,8 @@ class BegunRun:
     def predict(self, report: Report) -> None:
         """Predicts what is missing, each dialogue into the log as it comes."""
         todo, n_all = self.missing(), len(self.run.dialogues)
-        if todo or _has_epochs(self.predictor):
-            report(Progress("fit", 0, 0))
-            self.learn()
+        report(Progress("fit", 0, 0))
+        self.learn()  # even if nothing is left to predict: what was learned tells facts
         n_done = n_all - len(todo)
         for batch in _chunks(todo, type(self.predictor)):
             report(Progress("predict", n_done, n_all))
@@ -169,8 +171,8 @@ class BegunRun:
         """
         run = self.run
         if run.job.shard is None:
-            facts = {**self.predictor.facts(), **_oracle(self.predictor, run, run.dialogues)}
-            _seal(run, self.folder, self.log, facts)
+            oracle = _oracle(self.predictor, run, run.dialogues)
+            _seal(run, self.folder, self.log, {**self.predictor.facts(), **oracle})
             _finish_swap(run.folder)
             _remove_traces(run.folder)
         return self.predictor.remark()
@@ -273,11 +275,12 @@ def _check_learned(folder: Path, has_epochs: bool) -> None:
 def _save(predictor: Predictor, folder: Path) -> None:
     """Saves what was learned so that the folder is there whole or not at all."""
     temporary = folder.with_name(f"{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    predictor.save(temporary)
-    seal(temporary / SUMS, (path for path in temporary.rglob("*") if path.is_file()))
-    temporary.rename(folder)
+    with disk(folder):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        predictor.save(temporary)
+        seal(temporary / SUMS, (path for path in temporary.rglob("*") if path.is_file()))
+        temporary.rename(folder)
 
 
 def _predict(predictor: Predictor, batch: Sequence[Dialogue], run: PreparedRun, log: RunLog) -> Iterator[None]:

@@ -1,7 +1,8 @@
 """Carries out commands of the harness in forked processes, and kills them where it is told.
 
 Run as a program with the folder to watch. Reads one JSON object a line from stdin: {"argv": [...], "env": {...},
-"kill_at": n or null, "kill_after": seconds or null, "file_limit": bytes or null}; answers with one: {"code": exit code
+"kill_at": n or null, "kill_after": seconds or null, "file_limit": bytes or null, "clock": seconds
+to add or null}; answers with one: {"code": exit code
 or -9, "n_writes": ..., "seconds": ..., "stderr": ...}. A forked process costs no imports, so hundreds of kills are
 cheap; what it runs is `harness.cli.main.main`, as the console script does.
 
@@ -63,9 +64,11 @@ def perform(order: dict[str, Any], root: str, output: str) -> None:
     os.dup2(sys.stderr.fileno(), 2)
     os.environ.update(order["env"])
     if order.get("file_limit") is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_limit"], order["file_limit"]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_limit"], resource.RLIM_INFINITY))
     from harness.cli.main import main
 
+    if order.get("clock"):
+        turn_clock(order["clock"])
     counter = Counter(root, order.get("kill_at"))
     sys.argv = ["erc-harness", *order["argv"]]
     code: Any = 1
@@ -76,6 +79,23 @@ def perform(order: dict[str, Any], root: str, output: str) -> None:
     sys.stderr.flush()
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     Path(output).write_text(json.dumps({"code": code, "n_writes": counter.n}))
+
+
+def turn_clock(seconds: float) -> None:
+    """Lets the clock of the wall be so much later, or earlier."""
+    import datetime as module
+
+    real, true_time = module.datetime, time.time
+
+    class Turned(real):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return real.now(tz) + module.timedelta(seconds=seconds)
+
+    time.time = lambda: true_time() + seconds
+    for loaded in list(sys.modules.values()):
+        if getattr(loaded, "__name__", "").startswith("harness.") and getattr(loaded, "datetime", None) is real:
+            loaded.datetime = Turned
 
 
 def serve(root: str) -> None:

@@ -6,8 +6,9 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
@@ -34,7 +35,8 @@ class ProcessExecutor:
 
     What the cards of predictors say that they take is for clusters: here `n_processes` of them share the machine.
 
-    A process that dies (killed, out of memory) leaves its runs incomplete; repeating the command goes on with them.
+    A process that dies (killed, out of memory) leaves its run incomplete, and another takes its place for the others;
+    repeating the command goes on with it.
     """
 
     def __init__(self, settings: ExecutorSettings) -> None:
@@ -48,31 +50,41 @@ class ProcessExecutor:
         """Makes runs in spawned processes; as `Executor.execute`."""
         outcomes: dict[int, RunOutcome] = {}
         context = multiprocessing.get_context("spawn")
-        with (
-            context.Manager() as manager,
-            ProcessPoolExecutor(self._n_processes, context, initializer=_set_up) as pool,
-        ):
+        with context.Manager() as manager, ThreadPoolExecutor(self._n_processes) as watchers:
             others = set(multiprocessing.active_children())
             queue: Any = manager.Queue()
             listener = Thread(target=_forward, args=(queue, on_progress), daemon=True)
             listener.start()
-            futures: dict[Future[RunOutcome], int] = {
-                pool.submit(_work, index, run.job, settings, queue): index for index, run in enumerate(runs)
-            }
+            pools: SimpleQueue[ProcessPoolExecutor] = SimpleQueue()  # of one process each: a death is that of one run
+
+            def make(index: int) -> RunOutcome:
+                try:
+                    pool = pools.get_nowait()
+                except Empty:
+                    pool = ProcessPoolExecutor(1, context, initializer=_set_up)
+                try:
+                    outcome = pool.submit(_work, index, runs[index].job, settings, queue).result()
+                except BrokenProcessPool:
+                    pool.shutdown()
+                    return not_made(runs[index], "incomplete", DIED)
+                pools.put(pool)
+                return outcome
+
+            futures = {watchers.submit(make, index): index for index in range(len(runs))}
             try:
                 for future in as_completed(futures):
                     index = futures[future]
-                    try:
-                        outcomes[index] = future.result()
-                    except BrokenProcessPool:
-                        outcomes[index] = not_made(runs[index], "incomplete", DIED)
+                    outcomes[index] = future.result()
                     on_outcome(index, outcomes[index])
-            except KeyboardInterrupt:
-                pool.shutdown(wait=False, cancel_futures=True)
+            except BaseException:
+                watchers.shutdown(wait=False, cancel_futures=True)
                 for process in set(multiprocessing.active_children()) - others:
                     process.terminate()
                 raise
             finally:
+                watchers.shutdown()
+                while not pools.empty():
+                    pools.get().shutdown()
                 queue.put(None)
                 listener.join()
         return [outcomes[index] for index in range(len(runs))]
