@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from harness.cli.output import clean, note
 from harness.evaluation.jobs import PreparedRun
-from harness.evaluation.runner import Progress
+from harness.evaluation.progress import Progress
 from harness.schema.run import RunOutcome, row_label
 
 NOTE_SECONDS = 30.0

@@ -57,7 +57,7 @@ def tune(
 
 def _tune(run: PreparedRun, settings: Settings, display: Any, index: int) -> dict[str, Any]:
     """Returns one row: which training, and what its predictor remarks of it."""
-    from harness.evaluation.runner import Progress
+    from harness.evaluation.progress import Progress
     from harness.predictors.session import FitProgress, Session
 
     def tell(progress: FitProgress) -> None:

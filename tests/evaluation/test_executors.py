@@ -16,8 +16,9 @@ import pytest
 
 from harness.errors import ConfigError, MissingDependencyError, UnknownNameError
 from harness.evaluation.executors import ExecutorSettings, build_executor
-from harness.evaluation.executors.cluster import ATTEMPTS, WorkerActor, check_room, lost, ray_needs
 from harness.evaluation.executors.node import Origin, work
+from harness.evaluation.executors.room import check_room, ray_needs
+from harness.evaluation.executors.workers import ATTEMPTS, WorkerActor, lost
 from harness.evaluation.jobs import PreparedRun, Settings, plan
 from harness.predictors import Predictor, PredictorCard, register_predictor
 from harness.predictors.card import Resources

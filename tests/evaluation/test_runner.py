@@ -196,7 +196,7 @@ class Saves(Keyword):
 
 
 def test_what_was_learned_is_not_learned_again(run_it: RunIt, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.evaluation.runner.BATCH_DIALOGUES", 2)
+    monkeypatch.setattr("harness.evaluation.making.BATCH_DIALOGUES", 2)
     monkeypatch.setattr(Dies, "at", 10)
     assert run_it(Saves).status == "failed"
     monkeypatch.setattr(Dies, "at", 10**9)
@@ -285,7 +285,7 @@ def test_a_run_begun_by_other_code_is_begun_anew(run_it: RunIt, monkeypatch: pyt
     asked = set(Keyword.asked)
     Keyword.asked.clear()
     monkeypatch.setattr(Dies, "at", 10**9)
-    monkeypatch.setattr("harness.evaluation.runner.code_sha256", lambda build: "edited since")
+    monkeypatch.setattr("harness.evaluation.making.code_sha256", lambda build: "edited since")
     assert run_it(Dies).status == "done"
     assert asked <= set(Keyword.asked), "a prediction of the old code was kept"
 

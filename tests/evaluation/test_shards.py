@@ -14,7 +14,7 @@ from harness.evaluation.executors import ExecutorSettings, build_executor
 from harness.evaluation.executors.serial import SerialExecutor
 from harness.evaluation.executors.sharding import ShardingExecutor
 from harness.evaluation.jobs import PreparedRun, Settings, plan
-from harness.evaluation.runner import Progress
+from harness.evaluation.progress import Progress
 from harness.evaluation.usage import sum_usage
 from harness.predictors import Predictor, PredictorCard, register_predictor
 from harness.schema import DialogueView, Generation, Prediction

@@ -11,7 +11,8 @@ import pytest
 
 from harness.errors import CallsStoppedError
 from harness.evaluation.jobs import Settings, prepare
-from harness.evaluation.runner import Progress, execute_run
+from harness.evaluation.progress import Progress
+from harness.evaluation.runner import execute_run
 from harness.llm.calls import CallSettings
 from harness.predictors import PREDICTORS, Predictor, PredictorCard, register_predictor
 from harness.predictors.session import Session

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from harness.errors import ConfigError
 from harness.evaluation.jobs import PreparedRun, Settings
-from harness.evaluation.runner import Progress
+from harness.evaluation.progress import Progress
 from harness.registry import Registry, origin_of
 from harness.schema.run import RunOutcome, RunStatus
 

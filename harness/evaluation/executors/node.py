@@ -13,7 +13,8 @@ from pathlib import Path
 from harness.data.writing import locked
 from harness.errors import HarnessError
 from harness.evaluation.jobs import PreparedRun, Settings, prepare
-from harness.evaluation.runner import Progress, Report, execute_run
+from harness.evaluation.progress import Progress, Report
+from harness.evaluation.runner import execute_run
 from harness.llm.local.keeping import let_go
 from harness.predictors.plugins import load_plugins
 from harness.predictors.prompted import PromptedPredictor

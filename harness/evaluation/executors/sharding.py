@@ -16,7 +16,9 @@ from dataclasses import replace
 from harness.errors import StoreError
 from harness.evaluation.executors.executor import Executor, OnOutcome, OnProgress
 from harness.evaluation.jobs import PreparedRun, Settings
-from harness.evaluation.runner import BegunRun, Progress, begun, check_log, outcome_of, take_in
+from harness.evaluation.making import BegunRun, begun, check_log, take_in
+from harness.evaluation.progress import Progress
+from harness.evaluation.runner import outcome_of
 from harness.schema.run import RunOutcome, RunStatus, Shard
 from harness.store.layout import SHARDS, is_sealed
 
