@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib import resources
@@ -16,7 +18,7 @@ from harness.bundle.verifying.appendix import Sections, describe_runs
 from harness.bundle.verifying.lock import LOCK, lock_data, lock_prompts, lock_runs, sha256_of
 from harness.bundle.verifying.recompute import PROBABILITIES, recompute
 from harness.bundle.verifying.words import describe_statistics
-from harness.errors import HarnessError, MissingDependencyError
+from harness.errors import ConfigError, HarnessError, MissingDependencyError
 from harness.evaluation.scoring import cluster_index
 from harness.export import export_leaderboard
 from harness.export.escape import escape_markdown, latex_breakable, latex_escape
@@ -106,8 +108,23 @@ def build_bundle(board: str, spec: BoardSpec, store: RunStore) -> dict[str, byte
         name: latex_template(f"{name}.j2", "harness.bundle").render(shown).encode()
         for name in ("main.tex", "README.md")
     }
+    check_sizes(board, files)
     lock["files"] = {name: sha256_of(content) for name, content in sorted(files.items())}
     return files | {LOCK: (json.dumps(lock, indent=1) + "\n").encode()}
+
+
+def check_sizes(board: str, files: Mapping[str, bytes]) -> None:
+    """Raises ConfigError for a file, or unpacked counts, too large for those who verify the bundle."""
+    for name, content in files.items():
+        size = len(content)
+        if name.endswith(".npz"):
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                size = sum(entry.file_size for entry in archive.infolist())
+        if size > kept.MAX_BYTES:
+            raise ConfigError(
+                f"bundle of board {board!r}: {name} has {size} bytes, which `verify` would refuse; "
+                f"expected no more than {kept.MAX_BYTES}: bundle a board of fewer predictors or datasets"
+            )
 
 
 def sha256_of_sources() -> str:

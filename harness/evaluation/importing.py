@@ -24,9 +24,9 @@ from harness.llm.lm_eval.results import LoggedResults, find_results
 from harness.llm.lm_eval.samples import ENDS, LoggedSamples, LogNormalisation, read_samples
 from harness.predictors import PREDICTORS, PredictorCard
 from harness.schema.run import PredictorRecord, RunConfig, RunOutcome, RunStatus
-from harness.store import DialogueTable, Layout, RunStore, StoredRun, provenance
+from harness.store import Layout, RunStore, StoredRun, provenance
 from harness.store.layout import LOCK, MANIFEST
-from harness.store.predictions import tabulate_dialogues
+from harness.store.predictions import DialogueTable, tabulate_dialogues
 from harness.store.run_store import read_manifest
 from harness.store.sealing import describe_data, seal_run
 

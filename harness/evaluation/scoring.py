@@ -20,7 +20,8 @@ from harness.metrics import (
     totals_of,
 )
 from harness.metrics.confusion import FloatArray, IntArray
-from harness.store import DialogueTable, StoredRun
+from harness.store import StoredRun
+from harness.store.predictions import DialogueTable
 
 CALIBRATION: Mapping[str, Callable[[DialogueCalibration], FloatArray]] = {
     "ece": expected_calibration_error,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.bounded import MAX_DOCUMENT, read_bounded
 from harness.errors import ConfigError, StoreError, UnknownNameError
@@ -18,7 +19,9 @@ from harness.schema.run import Manifest, RunConfig
 from harness.store.atomic import sha256_of
 from harness.store.generations import decode_generations
 from harness.store.layout import DIALOGUES, GENERATIONS, MANIFEST, PREDICTIONS, RUN_ID, Layout
-from harness.store.predictions import DialogueTable, decode_dialogues, decode_predictions
+
+if TYPE_CHECKING:
+    from harness.store.predictions import DialogueTable
 
 T = TypeVar("T")
 
@@ -43,6 +46,8 @@ class StoredRun:
         Raises:
             StoreError: the file is missing or corrupt, is not the one that was sealed, or not what the manifest says.
         """
+        from harness.store.predictions import decode_predictions
+
         predictions = self._read(PREDICTIONS, lambda content: decode_predictions(content, self.manifest.data.labels))
         self._check_count(PREDICTIONS, "predictions", len(predictions), self.manifest.data.n_utterances)
         return predictions
@@ -56,6 +61,8 @@ class StoredRun:
 
     def dialogues(self) -> DialogueTable:
         """Returns the counts by dialogue; raises as `predictions` does."""
+        from harness.store.predictions import decode_dialogues  # late: what only lists runs needs no numpy
+
         table = self._read(DIALOGUES, lambda content: decode_dialogues(content, self.manifest.data.labels))
         self._check_count(DIALOGUES, "dialogues", len(table.attributes), self.manifest.data.n_dialogues)
         counted = int(table.confusion.counts.sum())
@@ -209,8 +216,9 @@ def _check_place(manifest: Manifest, path: Path) -> None:
     """Checks that a run lies where its configuration belongs: a copy or an edit must not count as another run."""
     made, data = manifest.predictor, manifest.data
     config = RunConfig(made.name, made.params, data.dataset, data.dataset_fingerprint, data.split, manifest.seed)
-    expected = (*data.dataset.split("/"), data.split, *made.name.split("/"), config.run_id)
-    if path.parent.resolve().parts[-len(expected) :] != expected or manifest.run_id != config.run_id:
+    run_id = config.run_id
+    expected = (*data.dataset.split("/"), data.split, *made.name.split("/"), run_id)
+    if path.parent.resolve().parts[-len(expected) :] != expected or manifest.run_id != run_id:
         raise StoreError(
             f"{path} does not belong here: it describes the run {'/'.join(expected)}; {_remedy(path.parent)}"
         )
@@ -218,8 +226,8 @@ def _check_place(manifest: Manifest, path: Path) -> None:
 
 def _manifests(top: Path) -> Iterator[Path]:
     """Yields the manifests of sealed runs below a folder, sorted by path."""
-    paths = (path for path in top.rglob(MANIFEST) if RUN_ID.fullmatch(path.parent.name))
-    yield from sorted(paths)
+    found = (Path(folder, MANIFEST) for folder, _, names in os.walk(top) if MANIFEST in names)
+    yield from sorted(path for path in found if RUN_ID.fullmatch(path.parent.name))
 
 
 def _remedy(folder: Path) -> str:
