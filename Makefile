@@ -35,7 +35,7 @@ test: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m pytest tests/benchmarks -m bench -n 0
 
-soak: $(VENV)/.installed-dev
+soak: $(VENV)/.installed-dev lowest
 	$(BIN)/python -m pytest -m slow -n 2
 
 # Coverage-guided, an hour or so: tests/fuzz/fuzz.py says how to try single readers for longer.

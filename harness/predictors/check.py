@@ -21,7 +21,7 @@ from harness.data import Dataset, Split
 from harness.predictors.answers import label_fault, score_fault, target_fault
 from harness.predictors.build import resolve_params
 from harness.predictors.predictor import PredictorSpec
-from harness.predictors.trial import SEED, Keep, Trial, compare_answers, compare_hearings
+from harness.predictors.trial import SCORE_TOLERANCE, SEED, Keep, Trial, compare_answers, compare_hearings
 from harness.predictors.watching import opened_files
 from harness.schema import Dialogue, Utterance
 
@@ -147,6 +147,17 @@ def _held_out(trial: Trial) -> str | None:
     return None
 
 
+def _dev_score(trial: Trial) -> str | None:
+    training = trial.subject.facts().get("training")
+    told = training.get("dev_weighted_f1") if isinstance(training, Mapping) else None
+    if told is None:
+        return None
+    found = trial.dev_weighted_f1()
+    if isinstance(told, int | float) and abs(told - found) <= SCORE_TOLERANCE:
+        return None
+    return f"it says that its weighted F1 on dev is {told!r}; its predictions of dev have {found:.6f}"
+
+
 def _context(trial: Trial) -> str | None:
     allowed: dict[str, list[Keep]] = {
         "none": [lambda i, n: i % 2 == 0, lambda i, n: i % 2 == 1],
@@ -193,6 +204,7 @@ CHECKS = (
     Check("determinism", "declared deterministic: seeds change nothing", _determinism),
     Check("gold", "no view leads to gold, and other gold labels change nothing", _gold),
     Check("held out", "learning and predicting open no file of the test split and keep no gold of it", _held_out),
+    Check("dev score", "the weighted F1 on dev that it tells of its training is that of its predictions", _dev_score),
     Check("context", "utterances that the card hides change nothing, now or in memory", _context),
     Check("order", "the order of views and their company in a batch change nothing", _order),
     Check("resumption", "what was saved and loaded predicts the same", _resumption),

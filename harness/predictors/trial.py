@@ -126,6 +126,17 @@ class Trial:
         """Returns what the predictor may see by its card."""
         return [view for d in dialogues for view in d.views(self.card.context, self.label_set)]
 
+    def dev_weighted_f1(self) -> float:
+        """Returns the weighted F1, a fraction, of what the subject predicts of the dev split."""
+        from sklearn.metrics import f1_score
+
+        self.forget(self.subject)
+        answers = self.subject.predict_batch(self.views(self._dev.dialogues))
+        said = {p.utterance_id: p.label or "" for answer in answers for p in answer}
+        pairs = [(label, said.get(id_, "")) for id_, label in self._dev.gold.items()]
+        gold, predicted = zip(*pairs, strict=True)
+        return float(f1_score(gold, predicted, labels=self.label_set.labels, average="weighted", zero_division=0.0))
+
     def ask(self, predictor: Predictor, dialogues: Sequence[Dialogue]) -> Hearing:
         """Returns the answers of an instance, while the gold labels of these very dialogues are in memory."""
         views = self.views(dialogues)

@@ -270,6 +270,37 @@ def test_a_predictor_that_reaches_for_the_test_split_is_noticed(build: type[Pred
     assert failures(build) == ["held out"]
 
 
+class TellsItsDevScore(Decent):
+    """Says which weighted F1 it has on dev, as trained systems do."""
+
+    said: object = None
+
+    def facts(self) -> Mapping[str, Any]:
+        return {"training": {"best_epoch": 1, "dev_weighted_f1": self.said}}
+
+
+def dev_score_of_decent() -> float:
+    """The weighted F1 of `Decent` on dev, by a plain count."""
+    dev = load_dataset("sample").split("dev")
+    texts = {u.id: u.text for u in dev.utterances()}
+    pairs = [(label, pick(dev.label_set, texts[id_])) for id_, label in dev.gold.items()]
+    total = 0.0
+    for label in dev.label_set.labels:
+        n_gold, n_said = (sum(pair[i] == label for pair in pairs) for i in (0, 1))
+        total += n_gold * 2 * pairs.count((label, label)) / max(n_gold + n_said, 1)
+    return total / len(pairs)
+
+
+@pytest.mark.parametrize(
+    ("said", "broken"),
+    [(lambda true: round(true, 6), False), (lambda true: true + 0.001, True), (str, True),
+     (lambda true: float("nan"), True)],
+)  # fmt: skip
+def test_a_dev_score_that_the_predictions_do_not_have_is_noticed(said: Any, broken: bool) -> None:
+    build = type("Tells", (TellsItsDevScore,), {"said": said(dev_score_of_decent())})
+    assert failures(build) == (["dev score"] if broken else [])
+
+
 def test_gold_is_found_wherever_a_view_leads() -> None:
     split = load_dataset("sample").split("test")
     dialogue = split.dialogues[0]
