@@ -100,6 +100,7 @@ class MinilmLogreg(FeaturePredictor):
         self._labels = tuple(json.loads((folder / LABELS).read_text(encoding="utf-8")))
         with np.load(folder / MODEL, allow_pickle=False) as arrays:
             self._weights = arrays["weights"]
+        self.features()  # the facts tell of them, even if nothing is left to predict
 
     def _prediction(self, utterance_id: str, scores: Sequence[float]) -> Prediction:
         named = dict(zip(self._labels, scores, strict=True))

@@ -7,6 +7,7 @@ quality, and knows no particular predictor.
 from __future__ import annotations
 
 import gc
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
@@ -191,6 +192,12 @@ def _resumption(trial: Trial) -> str | None:
         trial.subject.save(Path(folder))
         restored = trial.build()
         restored.load(Path(folder))
+    known, told = (
+        {key: json.dumps(value, sort_keys=True) for key, value in p.facts().items()} for p in (trial.subject, restored)
+    )
+    for key in sorted(known.keys() | told.keys()):
+        if known.get(key) != told.get(key):
+            return f"fact {key!r} is {told.get(key)} after loading, and was {known.get(key)}"
     return compare_hearings(trial.hearing, trial.ask(restored, trial.dialogues()))
 
 
@@ -207,6 +214,6 @@ CHECKS = (
     Check("dev score", "the weighted F1 on dev that it tells of its training is that of its predictions", _dev_score),
     Check("context", "utterances that the card hides change nothing, now or in memory", _context),
     Check("order", "the order of views and their company in a batch change nothing", _order),
-    Check("resumption", "what was saved and loaded predicts the same", _resumption),
+    Check("resumption", "what was saved and loaded predicts the same and tells the same facts", _resumption),
 )
 """Every check, in order; the names are part of the interface."""

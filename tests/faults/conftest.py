@@ -156,3 +156,28 @@ def begin(stage: Stage) -> Callable[[str], Place]:
         return stage.place(origins[kind])
 
     return prepare
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a kind of work comes to when nothing happens to it."""
+
+    root: Path
+    content: dict[str, Any]
+    n_writes: int
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def undisturbed(stage: Stage, begin: Callable[[str], Place]) -> Callable[[str], Undisturbed]:
+    made: dict[str, Undisturbed] = {}
+
+    def make(kind: str) -> Undisturbed:
+        if kind not in made:
+            place = begin(kind)
+            done = stage.act(place, kind)
+            assert done["code"] == 0, done["stderr"]
+            made[kind] = Undisturbed(place.root, place.content(), done["n_writes"], done["seconds"])
+        return made[kind]
+
+    return make

@@ -2,7 +2,7 @@
 
 Run as a program with the folder to watch. Reads one JSON object a line from stdin: {"argv": [...], "env": {...},
 "kill_at": n or null, "kill_after": seconds or null, "file_limit": bytes or null, "clock": seconds
-to add or null}; answers with one: {"code": exit code
+to add or null, "powerless": whether root is to be a user like others}; answers with one: {"code": exit code
 or -9, "n_writes": ..., "seconds": ..., "stderr": ...}. A forked process costs no imports, so hundreds of kills are
 cheap; what it runs is `harness.cli.main.main`, as the console script does.
 
@@ -12,10 +12,13 @@ removals, new folders. The process is killed right before the n-th, so that ever
 
 from __future__ import annotations
 
+import ctypes
+import importlib
 import json
 import os
 import resource
 import signal
+import struct
 import sys
 import tempfile
 import threading
@@ -25,6 +28,13 @@ from pathlib import Path
 from typing import Any
 
 WRITES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link"}
+LOADED = (
+    "baselines.llm.zero_shot", "baselines.neural.training", "baselines.recurrent.networks", "baselines.simple.ngrams",
+    "harness.cli.leaderboard", "harness.cli.run", "harness.evaluation.executors.serial", "harness.leaderboard.build",
+    "harness.llm.client", "jinja2.sandbox", "pandas", "prompts", "pyarrow.parquet", "safetensors.torch",
+    "sklearn.linear_model", "sqlite3", "torch._dynamo",
+)  # fmt: skip
+"""What the commands would import one by one."""
 
 
 class Counter:
@@ -69,6 +79,8 @@ def perform(order: dict[str, Any], root: str, output: str) -> None:
 
     if order.get("clock"):
         turn_clock(order["clock"])
+    if order.get("powerless"):  # root without its powers is an ordinary user
+        assert ctypes.CDLL(None, use_errno=True).capset(struct.pack("Ii", 0x20080522, 0), bytes(24)) == 0
     counter = Counter(root, order.get("kill_at"))
     sys.argv = ["erc-harness", *order["argv"]]
     code: Any = 1
@@ -99,19 +111,8 @@ def turn_clock(seconds: float) -> None:
 
 
 def serve(root: str) -> None:
-    import numpy  # noqa: F401
-    import pyarrow.parquet
-    import pydantic
-    import safetensors.torch
-    import torch
-
-    import baselines.neural.training
-    import baselines.recurrent.networks
-    import harness.cli.run
-    import harness.evaluation.executors.serial
-    import harness.leaderboard.build
-
-    del pyarrow, pydantic, safetensors, torch, baselines, harness
+    for name in LOADED:
+        importlib.import_module(name)
     for line in sys.stdin:
         order = json.loads(line)
         with tempfile.TemporaryDirectory() as folder:

@@ -43,7 +43,7 @@ WRITERS = {"run": "results", "training": "results", "build": "results", "feature
 
 
 @pytest.mark.parametrize("kind", ["run", "features", "calls", SLOWLY, pytest.param("build", marks=pytest.mark.slow)])
-def test_a_limit_on_files(kind: str, stage: Any, begin: Callable[[str], Any]) -> None:
+def test_a_limit_on_files(kind: str, stage: Any, begin: Callable[[str], Any], undisturbed: Any) -> None:
     place = begin(kind)
     done = stage.act(place, kind, file_limit=600)
     assert done["code"] in (2, 3), done["stderr"]
@@ -51,9 +51,7 @@ def test_a_limit_on_files(kind: str, stage: Any, begin: Callable[[str], Any]) ->
     assert "File too large" in done["stderr"] or "disk" in done["stderr"], done["stderr"]
     again = stage.act(place, kind)
     assert again["code"] == 0, again["stderr"]
-    whole = begin(kind)
-    assert stage.act(whole, kind)["code"] == 0
-    assert place.content() == whole.content()
+    assert place.content() == undisturbed(kind).content
 
 
 @pytest.mark.parametrize("kind", ["run", "features", "calls", SLOWLY, pytest.param("build", marks=pytest.mark.slow)])
@@ -75,10 +73,71 @@ def test_a_folder_that_cannot_be_written(
     assert stage.act(place, kind)["code"] == 0
 
 
-def test_durations_do_not_come_from_a_clock_that_jumps(stage: Any, begin: Callable[[str], Any]) -> None:
+def give_away(folder: Path) -> None:
+    """Makes a folder that of another user; one that is not root locks itself out instead."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (folder, *folder.rglob("*")):
+        if os.getuid() == 0:
+            os.chown(path, 12345, 12345)
+        elif path.is_dir():
+            path.chmod(0o555)
+
+
+def take_back(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        if os.getuid() == 0:
+            os.chown(path, 0, 0)
+        elif path.is_dir():
+            path.chmod(0o755)
+
+
+@pytest.mark.parametrize("kind", ["run", *(pytest.param(k, marks=pytest.mark.slow) for k in list(WRITERS)[1:])])
+def test_a_folder_of_another_user(kind: str, stage: Any, begin: Callable[[str], Any], undisturbed: Any) -> None:
+    place = begin(kind)
+    folder = place.root / WRITERS[kind]
+    give_away(folder)
+    before = place.content()
+    done = stage.act(place, kind, powerless=True)
+    take_back(folder)
+    assert done["code"] in (2, 3), done["stderr"]
+    said = [line for line in done["stderr"].splitlines() if "Permission denied" in line or "readonly" in line]
+    assert len(said) == 1, done["stderr"]
+    assert "Traceback" not in done["stderr"]
+    assert {name: place.content().get(name) for name in before} == before
+    assert stage.act(place, kind)["code"] == 0
+    assert place.content() == undisturbed(kind).content
+
+
+OUTPUTS = {
+    "export": ["export", "toys", "--to", "latex", "-o"],
+    "report": ["report", "toys", "-o"],
+    "bundle": ["bundle", "toys", "-o"],
+}
+
+
+@pytest.mark.parametrize(
+    "command", ["export", *(pytest.param(c, marks=pytest.mark.slow) for c in ("report", "bundle"))]
+)
+@pytest.mark.parametrize("how", [{"powerless": True}, {"file_limit": 600}])
+def test_an_output_that_cannot_be_written(command: str, how: dict[str, Any], stage: Any, undisturbed: Any) -> None:
+    place = stage.place(undisturbed("build").root)
+    folder = place.root / "elsewhere"
+    folder.mkdir()
+    before = place.content()
+    if "powerless" in how:
+        give_away(folder)
+    done = stage.act(place, [*OUTPUTS[command], str(folder / "out")], **how)
+    assert done["code"] == 2, done["stderr"]
+    (line,) = done["stderr"].splitlines()
+    assert str(folder) in line, line
+    assert "Permission denied" in line or "File too large" in line
+    assert {name: value for name, value in place.content().items() if name in before} == before
+
+
+def test_durations_do_not_come_from_a_clock_that_jumps(
+    stage: Any, begin: Callable[[str], Any], undisturbed: Any
+) -> None:
     place = begin("run")
-    expected = begin("run")
-    assert stage.act(expected, "run")["code"] == 0
     assert stage.act(place, "run", kill_at=40, clock=0)["code"] == -9
     done = stage.act(place, "run", clock=-86400 * 400)
     assert done["code"] == 0, done["stderr"]
@@ -87,7 +146,7 @@ def test_durations_do_not_come_from_a_clock_that_jumps(stage: Any, begin: Callab
     assert times["n_sessions"] == 2
     assert 0 <= times["fit_seconds"] < 60
     assert 0 < times["predict_seconds"] < 60
-    assert place.content() == expected.content()
+    assert place.content() == undisturbed("run").content
 
 
 HOLDER = """

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 PLUGIN = """
 import os, resource, signal
@@ -23,47 +17,44 @@ class Fine(Predictor):
     def predict(self, dialogue):
         return predict(dialogue)
 
-class Dies(Fine):
+class Killed(Fine):
     def predict(self, dialogue):
         if dialogue.dialogue_id == "test7" and not Path(os.environ["MENDED"]).exists():
-            if os.environ["FAULT"] == "killed":
-                os.kill(os.getpid(), signal.SIGKILL)
-            resource.setrlimit(resource.RLIMIT_AS, (1 << 30, resource.RLIM_INFINITY))
-            bytearray(4 << 30)
+            self.die()
         return predict(dialogue)
 
+    def die(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Hungry(Killed):
+    def die(self):
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 30, before[1]))
+        try:
+            bytearray(4 << 30)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+
 card = PredictorCard(family="test", context="past", deterministic=True)
-for name, cls in {"lab/a": Fine, "lab/dies": Dies, "lab/b": Fine, "lab/c": Fine}.items():
-    register_predictor(name, card=card)(type(cls.__name__ + name[-1], (cls,), {}))
+for name, cls in {"lab/killed": Killed, "lab/hungry": Hungry, "lab/fine": Fine}.items():
+    register_predictor(name, card=card)(cls)
 """
 
 
-@pytest.mark.parametrize(
-    ("fault", "status"), [("killed", "incomplete"), pytest.param("memory", "failed", marks=pytest.mark.slow)]
-)
-def test_one_worker_costs_one_run(fault: str, status: str, tmp_path: Path, toy_corpus: Path) -> None:
-    plugin, mended = tmp_path / "plugin.py", tmp_path / "mended"
+def test_a_worker_costs_its_own_run_only(stage: Any, tmp_path: Path) -> None:
+    place, plugin = stage.place(), tmp_path / "plugin.py"
     plugin.write_text(PLUGIN)
-    environment = {**os.environ, "ERC_DATA_DIR": str(toy_corpus), "FAULT": fault, "MENDED": str(mended)}
-    command = [
-        sys.executable, "-m", "harness", "run", "lab/a", "lab/dies", "lab/b", "lab/c", "--dataset", "toy",
-        "--jobs", "2", "--plugin", str(plugin), "--results-dir", str(tmp_path / "results"), "--json", "--quiet",
-    ]  # fmt: skip
+    place.environment["MENDED"] = str(tmp_path / "mended")
+    command = ["run", "lab/killed", "lab/hungry", "lab/fine", "--dataset", "toy", "--plugin", str(plugin), "--jobs"]
 
-    def run() -> tuple[int, dict[str, Any]]:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        return done.returncode, {row["predictor"]: row for row in json.loads(done.stdout)["runs"]}
+    def sealed() -> list[str]:
+        return sorted(path.parent.parent.name for path in place.root.rglob("manifest.json"))
 
-    code, rows = run()
-    assert code == 3
-    assert {name: row["status"] for name, row in rows.items()} == {
-        "lab/a": "done", "lab/dies": status, "lab/b": "done", "lab/c": "done"
-    }  # fmt: skip
-    said = rows["lab/dies"]["detail"]
-    assert ("out of memory); repeat the command" if fault == "killed" else "MemoryError") in said
-    assert "\n" not in said
-    mended.touch()
-    code, rows = run()
-    assert code == 0
-    assert {row["status"] for name, row in rows.items() if name != "lab/dies"} == {"skipped"}
-    assert rows["lab/dies"]["status"] == "done"
+    done = stage.act(place, [*command, "2"])
+    assert done["code"] == 3
+    assert sealed() == ["fine"]
+    for name, said in {"lab/killed": "out of memory); repeat the command", "lab/hungry": "MemoryError"}.items():
+        assert any(name in line and said in line for line in done["stderr"].splitlines()), done["stderr"]
+    (tmp_path / "mended").touch()
+    assert stage.act(place, [*command, "1"])["code"] == 0
+    assert sealed() == ["fine", "hungry", "killed"]

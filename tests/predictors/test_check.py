@@ -466,6 +466,19 @@ class Forgets(Learns):
         self.learned = 0
 
 
+class ForgetsWhatItRead(Learns):
+    """A run that was killed before it was sealed would have another manifest."""
+
+    read: Mapping[str, int] | None = None
+
+    def fit(self, train: Split, dev: Split) -> None:
+        super().fit(train, dev)
+        self.read = {"n": len(dev.gold)}
+
+    def facts(self) -> dict[str, object]:
+        return {"read": self.read}
+
+
 class LosesTheFile(Learns):
     def save(self, folder: Path) -> None:
         pass
@@ -474,6 +487,9 @@ class LosesTheFile(Learns):
 def test_what_is_loaded_is_what_was_saved() -> None:
     assert failures(Learns) == []
     assert failures(Forgets) == ["resumption"]
+    results = outcome(ForgetsWhatItRead)
+    assert [name for name, r in results.items() if not r.passed] == ["resumption"]
+    assert results["resumption"].detail.startswith("fact 'read' is null after loading, and was {\"n\": ")
     results = outcome(LosesTheFile)
     assert [name for name, r in results.items() if not r.passed] == ["resumption"]
     assert results["resumption"].detail.startswith("FileNotFoundError: ")

@@ -49,6 +49,7 @@ def test_probabilities_are_those_of_scikit_learn(words_encoder: str, tmp_path: P
     restored = MinilmLogreg(encoder=words_encoder)
     restored.use(Session(features=source))
     restored.load(tmp_path)
+    assert restored.facts() == predictor.facts(), "before anything is predicted"
     assert list(restored.predict_batch(views)) == list(predictor.predict_batch(views))
 
 
