@@ -128,6 +128,7 @@ def test_facts_that_no_run_has_are_named_and_hide_no_other_run(cli: Cli, tmp_pat
     broken = whole.with_name("seed7-00000000")
     shutil.copytree(whole, broken)
     document["predictor"]["facts"] |= facts
+    document["sha256"] = ""
     (broken / "manifest.json").write_text(json.dumps(document))
     listed = {run["name"]: run for run in cli("list", "runs", "--json").json["runs"]}
     assert listed[whole.name]["predictor"] == "majority"
