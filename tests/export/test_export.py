@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +58,33 @@ def test_a_stored_board_is_rendered_alike(two_boards_in_one: Leaderboard, table:
         assert export(stored, to, table) == export(board, to, table)
 
 
-@pytest.mark.parametrize(("table", "to"), [(table, to) for table in ("main", "labels", "pairs") for to in FORMATS])
-def test_text_is_clean(hostile_board: Leaderboard, table: str, to: str) -> None:
-    text = export_leaderboard(hostile_board, to, table)
+@pytest.mark.parametrize(("table", "to"), EVERY)
+def test_hostile_text_does_nothing_in_any_table(
+    hostile_datasets: Leaderboard, hostile_texts: tuple[str, ...], table: str, to: str
+) -> None:
+    text = export_leaderboard(hostile_datasets, to, table, full=hostile_texts[0] if table in FULL else None)
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
     assert text.encode()
     assert not set(text) & {"\r", "\t", "\x1b", "\x9b", "\u202e"}
+    if to == "csv":
+        cells = [cell for row in csv.reader(StringIO(text, newline=""), strict=True) for cell in row]
+        assert [cell for cell in cells if cell.startswith(tuple("=+-@")) and not _is_number(cell)] == []
+    elif to == "markdown":
+        outside = re.sub(r"(?<![\\`])(`+)(?!`).*?(?<!`)\1(?!`)", "", text)
+        assert not re.search(r"<script|(?<!\\)\[x\]\(|(?<!\\)\$y", outside)
+    elif to == "latex":
+        typeset = re.sub("(?m)^%.*", "", text)
+        assert r"\input" not in typeset
+        assert typeset.count(r"\begin{table") == typeset.count(r"\end{table") > 0
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(("table", "to"), [(table, to) for table in ("main", "labels", "pairs") for to in FORMATS])
