@@ -85,6 +85,7 @@ class Roberta(FeaturePredictor):
         """Restores what `save` wrote."""
         with reading_weights(folder):
             self._labels = tuple(json.loads((folder / LABELS).read_text(encoding="utf-8")))
+        self.features()  # the facts tell of them, even if nothing is left to predict
 
     @classmethod
     def identify(cls, params: Mapping[str, Any]) -> dict[str, Any]:
