@@ -42,14 +42,14 @@ soak: $(VENV)/.installed-dev lowest
 fuzz: $(VENV)/.installed-fuzz
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --seconds 100
 
-audit: $(VENV)/.installed-audit
-	$(BIN)/python .ci/audit $(BIN)
+audit: build/tools/.installed
+	build/tools/bin/python .ci/audit build/tools/bin
 
 # The lowest releases that pyproject.toml allows, in an environment of their own.
-lowest: $(VENV)/.installed-audit
+lowest: build/tools/.installed
 	$(PYTHON) -m venv --clear build/lowest
-	$(BIN)/uv pip install --quiet --python build/lowest/bin/python --resolution lowest-direct -e .
-	$(BIN)/uv pip install --quiet --python build/lowest/bin/python pytest pytest-timeout pytest-socket hypothesis jsonschema rank-bm25
+	build/tools/bin/uv pip install --quiet --python build/lowest/bin/python --resolution lowest-direct -e .
+	build/tools/bin/uv pip install --quiet --python build/lowest/bin/python pytest pytest-timeout pytest-socket hypothesis jsonschema rank-bm25
 	OMP_NUM_THREADS=1 build/lowest/bin/python -m pytest -o filterwarnings=default tests/metrics tests/export tests/leaderboard tests/prompting
 
 clean:
@@ -75,8 +75,9 @@ $(VENV)/.installed-fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	@touch $@
 
-$(VENV)/.installed-audit: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[audit]'
+build/tools/.installed: | $(VENV)/bin/python
+	$(BIN)/python -m venv build/tools  # apart: what they need is not what is pinned
+	build/tools/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9' 'cyclonedx-bom>=7.0' 'uv>=0.8'
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
