@@ -18,11 +18,10 @@ app = typer.Typer(no_args_is_help=True, help="List what there is.")
 def predictors(plugin: Plugins = None, as_json: Json = False) -> None:
     """Predictors that can be run, broken ones with their cause."""
     from harness.predictors import PREDICTORS
-    from harness.predictors.card import Resources
     from harness.predictors.plugins import load_plugins
 
     load_plugins(tuple(plugin or ()))
-    rows: list[dict[str, Any]] = []
+    rows = []
     for name in PREDICTORS:
         row = PREDICTORS.row(name)
         card = row.value.card if row.value is not None else None
@@ -32,14 +31,12 @@ def predictors(plugin: Plugins = None, as_json: Json = False) -> None:
                 "family": card.family if card else None,
                 "context": card.context if card else None,
                 "deterministic": card.deterministic if card else None,
-                "takes": asdict(card.takes) if card else None,
+                "takes": (asdict(card.takes) if as_json else str(card.takes)) if card else None,
                 "origin": row.origin,
                 "summary": card.summary if card else f"broken: {row.error}",
                 "error": row.error,
             }
         )
-    if not as_json:
-        rows = [{**row, "takes": str(Resources(**row["takes"])) if row["takes"] else None} for row in rows]
     _print("predictors", rows, as_json, hide=("error",))
 
 

@@ -87,7 +87,8 @@ class RunLog:
         Raises:
             StoreError: as for the log itself.
         """
-        other, _ = self._read(path)
+        with disk(path):
+            other, _ = self._read(path)
         new = {key: answer for key, answer in other.predictions.items() if key not in self.content.predictions}
         if not new:
             return

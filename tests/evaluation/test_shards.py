@@ -140,31 +140,33 @@ def test_what_a_killed_driver_left_in_shards_is_taken_up_by_a_whole_run(
     assert len(asked.asked) == len(set(asked.asked)) == 14
 
 
-def test_half_a_line_of_a_killed_shard_is_cut_off(settings: Settings, asked: type[Asked], whole: list[bytes]) -> None:
+def leave_in_a_shard(settings: Settings, asked: type[Asked]) -> Path:
+    """Makes six dialogues of a run, and lets a shard of it have them; returns the shard's log."""
     asked.stop_after = 6
     (outcome,) = make(settings, 1)
-    log = Path(outcome.path) / "run.log.jsonl"
+    asked.stop_after = 1000
     shard = Path(outcome.path) / "shards" / "1-of-9" / "run.log.jsonl"
     shard.parent.mkdir(parents=True)
-    shard.write_bytes(log.read_bytes()[:-20])
-    log.unlink()
-    asked.stop_after = 1000
+    return (Path(outcome.path) / "run.log.jsonl").rename(shard)
+
+
+def test_half_a_line_of_a_killed_shard_is_cut_off(settings: Settings, asked: type[Asked], whole: list[bytes]) -> None:
+    log = leave_in_a_shard(settings, asked)
+    log.write_bytes(log.read_bytes()[:-20])
     (outcome,) = make(settings, 2)
     assert contents(outcome) == whole
     assert len(asked.asked) == 14 + 1
 
 
-def test_a_shard_of_other_code_is_not_mixed_in(settings: Settings, asked: type[Asked], whole: list[bytes]) -> None:
-    asked.stop_after = 6
-    (outcome,) = make(settings, 1)
-    log = Path(outcome.path) / "run.log.jsonl"
-    shard = Path(outcome.path) / "shards" / "1-of-9" / "run.log.jsonl"
-    shard.parent.mkdir(parents=True)
-    shard.write_text(log.read_text().replace('"code":"', '"code":"00').replace('"joy"', '"anger"'))
-    log.unlink()
-    asked.stop_after = 1000
+def test_a_shard_of_other_code_is_not_mixed_in(
+    settings: Settings, asked: type[Asked], whole: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.evaluation.making.code_sha256", lambda build: "another")
+        leave_in_a_shard(settings, asked)
     (outcome,) = make(settings, 2)
     assert contents(outcome) == whole
+    assert len(asked.asked) == 14 + 6
 
 
 def test_a_shard_that_somebody_still_writes_is_not_touched(settings: Settings, asked: type[Asked]) -> None:

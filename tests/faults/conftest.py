@@ -120,7 +120,7 @@ class Stage:
 
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory: pytest.TempPathFactory, write_toy: Callable[..., None]) -> Iterator[Stage]:
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'erc-harness[models]'")
     folder = tmp_path_factory.mktemp("faults")
     write_toy(folder / "data" / "toy")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

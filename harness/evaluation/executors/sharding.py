@@ -43,7 +43,7 @@ class ShardingExecutor:
             on_outcome(index, outcome)
 
         cut = [i for i, run in enumerate(runs) if can_shard(run) and (settings.rerun or not is_sealed(run.folder))]
-        whole = [index for index in range(len(runs)) if index not in set(cut)]
+        whole = sorted(set(range(len(runs))) - set(cut))
         for first in range(0, max(1, len(cut)), TOGETHER):
             wave = cut[first : first + TOGETHER]
             self._make(runs, whole if first == 0 else [], wave, settings, on_progress, end)

@@ -20,6 +20,7 @@ OPENAI_HOST = "api.openai.com"
 _PORTS = {"http": 80, "https": 443}
 """What a scheme means where no port is given."""
 HOSTS = "ERC_API_KEY_HOSTS"
+"""Environment variable with the hosts that a key may be sent to though only a file names them, separated by commas."""
 _ADDRESS = re.compile(r"https?://[^\s,\"'\\]+", re.IGNORECASE)
 _KEY_NAMES = ("OPENAI_API_KEY", "ERC_API_KEY")
 _NO_KEY = "none"
