@@ -125,7 +125,10 @@ def test_a_board_survives_a_lost_node_and_an_interrupt(
     out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     runs = json.loads(out)["runs"]
-    assert {run["status"] for run in runs} == {"done"}
+    statuses = [run["status"] for run in runs]
+    sealed_before = {"skipped"} if n_shards != "1" else set()  # shards of a first run may end before the interrupt
+    assert set(statuses) <= {"done", *sealed_before}
+    assert statuses.count("done") >= 2, "those on the nodes when one was lost"
     sessions = [json.loads(Path(run["path"], "manifest.json").read_bytes())["times"]["n_sessions"] for run in runs]
     if n_shards == "1":
         assert sum(sessions) >= len(runs) + 2, "neither the interrupt nor the lost node fell into a run"
