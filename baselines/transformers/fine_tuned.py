@@ -78,6 +78,8 @@ class FineTunedTransformer(Predictor):
     """Of a sequence, special ones included."""
     class_weights: Literal["none", "train"] = "none"
     """Whether rare labels weigh more in the loss, in inverse proportion to their training counts."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """In which it learns: bf16 takes half the time where processor or GPU have it. Answers are given in fp32."""
     seed: int = 0
 
     causal: ClassVar[bool] = False
@@ -165,6 +167,8 @@ class FineTunedTransformer(Predictor):
         check_fraction(dropout=self.dropout, warmup=self.warmup)
         if self.n_tokens < 3:
             raise ConfigError(f"n_tokens {self.n_tokens!r}: expected 3 or more, two of which are special ones")
+        if self.precision not in ("fp32", "bf16"):
+            raise ConfigError(f"precision {self.precision!r}: expected fp32 or bf16")
         if self.patience < 0 or not self.weight_decay >= 0:
             raise ConfigError(
                 f"patience {self.patience!r}, weight_decay {self.weight_decay!r}: expected 0 or more of each"
@@ -304,7 +308,7 @@ class FineTunedTransformer(Predictor):
         from torch.nn.utils import clip_grad_norm_
 
         from baselines.neural.training import Task, class_weights
-        from baselines.transformers.optimizing import updates_made
+        from baselines.transformers.optimizing import computing_in, updates_made
 
         weights = None
         if self.class_weights == "train":
@@ -313,7 +317,8 @@ class FineTunedTransformer(Predictor):
 
         def backward(batch: Sequence[Passage]) -> float:
             network.zero_grad()
-            loss = self.loss(network, batch, weights)
+            with computing_in(self.precision, network):
+                loss = self.loss(network, batch, weights)
             loss.backward()  # type: ignore[no-untyped-call]
             clip_grad_norm_(network.parameters(), self.max_norm)
             value = float(loss.detach())

@@ -130,7 +130,7 @@ class TodkatNoKb(FineTunedTransformer):
         model: Any = network
         texts = [tokens for passage in passages for tokens in passage.tokens]
         plan = Plan(self.topic_epochs, N_TEXTS, 0, self.seed)
-        learn_topics(model, texts, self._tokenizer, plan, self.peak_rate, self._tell_topics)
+        learn_topics(model, texts, self._tokenizer, plan, self.peak_rate, self.precision, self._tell_topics)
         if kept is not None:
             part = kept.with_suffix(".part")
             with disk(kept):

@@ -48,7 +48,7 @@ class TopicLayer(nn.Module):
         returned = self.layer(*args, **kwargs)
         states = returned if isinstance(returned, Tensor) else returned[0]
         gathered = torch.tanh(self.gather(states[:, 0]))
-        mean, log_variance = self.mean(gathered), self.log_variance(gathered)
+        mean, log_variance = self.mean(gathered).float(), self.log_variance(gathered).float()
         topics = mean
         if self.training:
             topics = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)

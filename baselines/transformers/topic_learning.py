@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from baselines.neural.training import Plan
-from baselines.transformers.optimizing import make_adamw
+from baselines.transformers.optimizing import Precision, computing_in, make_adamw
 from baselines.transformers.todkat_network import TodkatNetwork
 from harness.errors import ConfigError, ModelError
 from harness.features.grouping import draw_batches
@@ -56,6 +56,7 @@ def learn_topics(
     tokenizer: Any,
     plan: Plan,
     learning_rate: float,
+    precision: Precision,
     tell: Callable[[int, int, float], None],
 ) -> None:
     """Trains encoder, topics and head for words to find hidden words of texts again; other parts stay as they are.
@@ -68,6 +69,7 @@ def learn_topics(
         tokenizer: of the encoder.
         plan: epochs, texts in a batch, seed; nothing is chosen on dev.
         learning_rate: at its peak, with linear warm-up and decay.
+        precision: of matrix products.
         tell: told updates made, updates planned, and the loss.
 
     Raises:
@@ -85,7 +87,8 @@ def learn_topics(
             torch.manual_seed(int(rng.integers(2**31)))
             network.train()
             for batch in draw_batches([len(tokens) for tokens in texts], plan.batch_size, plan.seed, epoch):
-                loss = _loss(network, [texts[i] for i in batch], tokenizer, rng)
+                with computing_in(precision, network):
+                    loss = _loss(network, [texts[i] for i in batch], tokenizer, rng)
                 if not torch.isfinite(loss):
                     raise ModelError(f"learning topics: the loss is {loss.item()} in epoch {epoch}")
                 network.zero_grad()

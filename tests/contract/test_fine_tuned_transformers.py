@@ -148,6 +148,25 @@ def test_interrupted_training_ends_with_the_same_weights(name: str, tiny_base: B
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
+def test_half_precision_has_nearly_the_same_loss_and_answers_in_full(name: str, tiny_base: Base) -> None:
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        told: list[FitProgress] = []
+        predictor = make(name, tiny_base, precision=precision)
+        predictor.use(Session(report=told.append))
+        predictor.fit(split("train", 8), split("dev", 3))
+        losses[precision] = [float(p.text.split()[-1]) for p in told if p.text.startswith("fine-tuning")]
+        assert predictor._network is not None
+        assert all(weight.dtype == torch.float32 for weight in predictor._network.parameters())
+    passages = predictor._read_split(split("dev", 8))
+    with torch.inference_mode():
+        full = predictor._network.eval()(passages).numpy()
+        np.testing.assert_allclose(np.concatenate(predictor._logits(predictor._network, passages)), full, atol=1e-5)
+    assert losses["bf16"][0] == pytest.approx(losses["fp32"][0], rel=0.05)
+    assert losses["bf16"] != losses["fp32"], "the products were rounded"
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
 def test_what_is_missing_is_told_in_one_line(name: str, tiny_base: Base, tmp_path: Path) -> None:
     train, dev = split("train", 3), split("dev", 2)
     with pytest.raises(ModelError, match="no such folder"):

@@ -182,7 +182,9 @@ def test_topics_learn_from_words_and_leave_the_rest_alone(tiny_base: Base) -> No
     before = {name: value.clone() for name, value in network.state_dict().items()}
     losses: list[float] = []
     state = torch.get_rng_state()
-    learn_topics(network, texts, tokenizer, Plan(10, 16, 0, 0), 5e-3, lambda made, planned, loss: losses.append(loss))
+    learn_topics(
+        network, texts, tokenizer, Plan(10, 16, 0, 0), 5e-3, "fp32", lambda made, planned, loss: losses.append(loss)
+    )
     assert torch.equal(torch.get_rng_state(), state)
     assert len(losses) == 10 * 4 and np.mean(losses[-4:]) < np.mean(losses[:4]) - 0.5
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
