@@ -17,6 +17,9 @@ from harness.errors import ModelError
 if TYPE_CHECKING:
     from baselines.transformers.todkat import InformedPassage
 
+N_TOGETHER = 16
+"""Texts that are padded to the same length."""
+
 
 class TopicLayer(nn.Module):
     """A layer of an encoder, and behind it the latent topics of what is read: a normal distribution for each text.
@@ -138,13 +141,9 @@ class TodkatNetwork(nn.Module):
 
     def forward(self, passages: Sequence[InformedPassage]) -> Tensor:
         """Returns logits, float32 (n_answers of all passages, n_labels)."""
-        ids, mask = self.pad([tokens for passage in passages for tokens in passage.tokens])
-        read = self.model.base_model(input_ids=ids, attention_mask=mask.long()).last_hidden_state[:, 0]
-        found = self.topics.found
-        assert found is not None
-        known = torch.cat([read, found[0]], dim=-1)
+        known = self.understand([tokens for passage in passages for tokens in passage.tokens])
         if self.knowledge is not None:
-            rows = torch.from_numpy(np.concatenate([passage.knowledge for passage in passages])).to(read.device)
+            rows = torch.from_numpy(np.concatenate([passage.knowledge for passage in passages])).to(known.device)
             known = torch.cat([known, self.knowledge(known, rows)], dim=-1)
         counts = [len(passage.tokens) for passage in passages]
         states = self.unit(self.join(known), counts)
@@ -152,6 +151,21 @@ class TodkatNetwork(nn.Module):
         answers = [start + i for start, passage in zip(starts, passages, strict=True) for i in passage.answers]
         logits: Tensor = self.head(self.dropout(states[answers]))
         return logits
+
+    def understand(self, sequences: Sequence[Sequence[int]]) -> Tensor:
+        """Returns the state of the first token and the topics of each text, float32 (n_texts, width + n_topics).
+
+        Texts of similar length are read together: in a dialogue, the longest is some three times as long as the others.
+        """
+        order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
+        groups = []
+        for start in range(0, len(order), N_TOGETHER):
+            ids, mask = self.pad([sequences[i] for i in order[start : start + N_TOGETHER]])
+            read = self.model.base_model(input_ids=ids, attention_mask=mask.long()).last_hidden_state[:, 0]
+            found = self.topics.found
+            assert found is not None
+            groups.append(torch.cat([read, found[0]], dim=-1))
+        return torch.cat(groups)[np.argsort(order)]
 
     def masked_loss(self, ids: Tensor, mask: Tensor, hidden: Tensor, words: Tensor) -> Tensor:
         """Returns the negative evidence lower bound of hidden words, for one of them, a scalar in nats.

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,8 +42,16 @@ class LogContent:
     """What predicting them took, by dialogue id."""
 
 
+SYNC_SECONDS = 1.0
+"""Between two commands to the disk to keep what was written: work that takes longer than that is kept at once."""
+
+
 class RunLog:
-    """Appends to a log; every line is flushed to the disk before the call returns."""
+    """Appends to a log.
+
+    A line is the system's before the call returns, and survives the process; a machine that loses its power loses what
+    `SYNC_SECONDS` have brought.
+    """
 
     def __init__(self, path: Path, config_id: str, made_with: Mapping[str, str], now: str) -> None:
         """Opens or begins the log of a configuration.
@@ -62,6 +72,7 @@ class RunLog:
             self._file: BinaryIO = path.open("r+b" if size else "wb")
             self._file.truncate(size)
             self._file.seek(size)
+        self._synced = time.monotonic() - SYNC_SECONDS
         self.content.n_sessions += 1
         if not size:
             self.content.started = now
@@ -99,18 +110,30 @@ class RunLog:
             self._keep(key, answer, other.seconds[key])
 
     def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        """Closes the file, after its bytes have reached the disk.
+
+        Raises:
+            StoreError: they cannot.
+        """
+        with self._file, self._writing():
+            os.fsync(self._file.fileno())
 
     def _keep(self, dialogue_id: str, predictions: Sequence[Prediction], seconds: float) -> None:
         self.content.predictions[dialogue_id] = list(predictions)
         self.content.seconds[dialogue_id] = seconds
 
     def _append(self, *records: dict[str, Any]) -> None:
-        try:
+        with self._writing():
             self._file.write(b"".join(map(_line, records)))
             self._file.flush()
-            os.fsync(self._file.fileno())
+            if time.monotonic() - self._synced >= SYNC_SECONDS:
+                os.fsync(self._file.fileno())
+                self._synced = time.monotonic()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise StoreError(
                 f"cannot write {self._file.name}: {error.strerror}; free the disk and repeat: nothing is lost"
