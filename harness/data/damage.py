@@ -24,6 +24,9 @@ from harness.data.writing import disk, neighbour, settle
 SEAL = ".seal.json"
 """End of the name of a file that tells the checksums of others beside it, and its own."""
 
+FOLDER_SEAL = f"folder{SEAL}"
+"""What seals all files of a folder."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -98,6 +101,24 @@ def find_damage(folder: Path) -> str | None:
     """
     with disk(folder):
         return next(filter(None, map(damage_of, sorted(folder.glob(f"*{SEAL}")))), None)
+
+
+def seal_folder(folder: Path) -> None:
+    """Seals a folder with all that is in it; raises OSError."""
+    seal(folder / FOLDER_SEAL, sorted(path for path in folder.rglob("*") if path.is_file()))
+
+
+def is_whole(folder: Path) -> bool:
+    """Returns whether a folder is what `seal_folder` has sealed; raises StoreError where a file cannot be read."""
+    return (folder / FOLDER_SEAL).is_file() and find_damage(folder) is None
+
+
+def keep_whole(folder: Path) -> bool:
+    """Returns the same after moving a damaged folder aside; whoever calls it holds a lock."""
+    damage = find_damage(folder)
+    if damage:
+        set_aside(folder, damage)
+    return (folder / FOLDER_SEAL).is_file()
 
 
 def _digest(record: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data import Split
+from harness.data.damage import is_whole, keep_whole, seal_folder
 from harness.data.text import canonical_text
 from harness.data.writing import disk, locked
 from harness.errors import DataError
@@ -91,13 +92,12 @@ class Tuned(Encoder):
             StoreError: the folder cannot be written.
         """
         self._folder = folder / "weights"
-        record = self._folder / RECORD
-        if not record.is_file():
+        if not is_whole(self._folder):
             with locked(folder / "learning.lock", wait=True):
-                if not record.is_file():
+                if not keep_whole(self._folder):
                     self._learn(train, dev, self._folder, tell)
-        with disk(record):
-            learned: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+        with disk(self._folder):
+            learned: dict[str, Any] = json.loads((self._folder / RECORD).read_text(encoding="utf-8"))
         return learned
 
     def encode(self, utterances: Sequence[UtteranceView], tell: Tell = tell_nobody) -> Layers:
@@ -139,6 +139,7 @@ class Tuned(Encoder):
             tokenizer.save_pretrained(part)
             save_file(head, part / HEAD)
             (part / RECORD).write_text(json.dumps(learned) + "\n", encoding="utf-8")
+            seal_folder(part)
             shutil.rmtree(folder, ignore_errors=True)
             part.rename(folder)
 

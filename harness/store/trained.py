@@ -1,6 +1,6 @@
 """Weights that took long to train, kept by what they depend on: runs that share a training share its result.
 
-<root>/<name>-<8 hex>/        the weights, README.md, training_results.json: whole, or not there
+<root>/<name>-<8 hex>/        the weights, README.md, training_results.json, checksums: whole, or not there
 <root>/<name>-<8 hex>.part/   checkpoints, while it is trained
 <root>/<name>-<8 hex>.lock    held by who trains it
 
@@ -20,6 +20,7 @@ from typing import Any
 
 from harness.bounded import MAX_SETTINGS, parse_json, read_bounded
 from harness.data.cache_folder import cache_folder
+from harness.data.damage import is_whole, keep_whole, seal_folder
 from harness.data.writing import locked
 from harness.store.atomic import sha256_of
 
@@ -41,17 +42,18 @@ class TrainedPlace:
 
     @property
     def is_filled(self) -> bool:
-        """Whether the training has ended."""
-        return (self.folder / RECORD).is_file()
+        """Whether the training has ended, and its weights are what was written; raises StoreError."""
+        return is_whole(self.folder)
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Holds the place against other processes; waits for one that holds it already.
+        """Holds the place against other processes; waits for one that holds it already. Damaged weights go aside.
 
         Raises:
             StoreError: the folder cannot be written.
         """
         with locked(self.folder.with_name(f"{self.folder.name}.lock"), wait=True):
+            keep_whole(self.folder)
             yield
             if self.is_filled:
                 shutil.rmtree(self.part, ignore_errors=True)
@@ -63,6 +65,7 @@ class TrainedPlace:
         whole.mkdir(parents=True)
         write(whole)
         (whole / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        seal_folder(whole)
         for path in (path for path in whole.rglob("*") if path.is_file()):
             with path.open("rb+") as file:  # the bytes before the name: a place is filled whole, or not
                 os.fsync(file.fileno())

@@ -90,6 +90,22 @@ def test_a_tuned_encoder_learns_once_and_depends_on_the_seed(tiny: Path, splits:
     assert other.folder != first.folder
 
 
+def test_damaged_weights_of_a_tuned_encoder_are_learned_again(tiny: Path, splits: dict[str, Split]) -> None:
+    first = FeatureSource(splits.values(), "test").load(f"hf-tuned:{tiny}", 0)
+    rows = np.array(first.open_table("test").array)
+    weights = first.folder / "weights" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 64
+    weights.write_bytes(content)
+    told: list[str] = []
+    again = FeatureSource(splits.values(), "test").load(
+        f"hf-tuned:{tiny}", 0, lambda done, total, text: told.append(text)
+    )
+    assert any(text.startswith("tuning the encoder, loss") for text in told)
+    np.testing.assert_array_equal(again.open_table("test").array, rows)
+    assert (first.folder / "weights.damaged" / weights.name).read_bytes() == content
+
+
 def test_the_head_of_a_tuned_encoder_tells_the_labels_from_r1(tiny: Path, splits: dict[str, Split]) -> None:
     features = FeatureSource(splits.values(), "test").load(f"hf-tuned:{tiny}", 0)
     encoder = features.encoder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -68,6 +69,23 @@ def test_a_folder_without_its_record_does_not_count(tmp_path: Path) -> None:
     assert (place.folder / "w").read_text() == "weights"
 
 
+def test_damaged_weights_are_moved_aside_and_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    place = TrainedStore.at(tmp_path).place("x", DEPENDS)
+    with place.claimed():
+        fill(place)
+    (place.folder / "w").write_text("weightz")
+    assert not place.is_filled
+    with place.claimed():
+        assert not place.is_filled and not place.folder.exists()
+        fill(place)
+    assert place.is_filled and (place.folder / "w").read_text() == "weights"
+    aside = place.folder.with_name(f"{place.folder.name}.damaged")
+    assert (aside / "w").read_text() == "weightz"
+    assert caplog.messages == [
+        f"{place.folder} is damaged (w is not what was written): moved to {aside.name}, and made anew"
+    ]
+
+
 def test_checkpoints_of_a_broken_training_stay(tmp_path: Path) -> None:
     place = TrainedStore.at(tmp_path).place("x", DEPENDS)
     with pytest.raises(ValueError, match="no"), place.claimed():
@@ -96,7 +114,7 @@ def test_one_trains_and_the_others_wait(tmp_path: Path) -> None:
         for thread in threads:
             thread.join(30)
         assert len(trained) == 1 and [path.name for path in tmp_path.iterdir()] == [place.folder.name]
-        (place.folder / RECORD).unlink()
+        shutil.rmtree(place.folder)
         trained.clear()
 
 
