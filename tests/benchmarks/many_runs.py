@@ -88,12 +88,12 @@ def committed_manifests() -> list[Manifest]:
     return list(kept.values())
 
 
-def write_board(results: Path, board: str, dataset: str, scope: str = "procedure") -> None:
-    """Writes the specification of a board that shows every run on a dataset."""
+def write_board(results: Path, board: str, dataset: str, scope: str = "procedure", n_seeds: int = N_SEEDS) -> None:
+    """Writes the specification of a board that shows every run of some seeds on a dataset."""
     folder = Layout(results).board(board)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "board.toml").write_text(
-        f'datasets = ["{dataset}"]\nscope = "{scope}"\nseeds = {list(range(N_SEEDS))}\n'
+        f'datasets = ["{dataset}"]\nscope = "{scope}"\nseeds = {list(range(n_seeds))}\n'
         "other_runs = true\nn_resamples = 10000\n"
     )
 

@@ -94,11 +94,11 @@ def _connected(address: str | None) -> Iterator[Any]:
             f"no Ray cluster at {address or os.environ.get('RAY_ADDRESS', 'this machine')!r}: {said}; type: ray start "
             "--head on one machine, ray start --address HOST:6379 on the others, and add --address HOST:6379"
         ) from None
-    try:
-        with redirect_stdout(sys.stderr):  # Ray prints what it has to say of lost machines
+    with redirect_stdout(sys.stderr):  # Ray prints what it has to say of lost machines, to the last
+        try:
             yield ray
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -70,7 +71,8 @@ class Workers:
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
-        self._board = ray.remote(_ProgressBoard).options(num_cpus=0, scheduling_strategy=here).remote()
+        # Ray may kill it where memory lacks, and then begins it anew.
+        self._board = ray.remote(_ProgressBoard).options(num_cpus=0, scheduling_strategy=here, max_restarts=-1).remote()
         self._groups: dict[object, _Group] = {}
         self._waited: dict[Any, _Worker] = {}
 
@@ -86,8 +88,9 @@ class Workers:
             if not self._waited:
                 time.sleep(POLL_SECONDS)
             ended = ray.wait(list(self._waited), num_returns=1, timeout=POLL_SECONDS)[0] if self._waited else []
-            for index, progress in ray.get(self._board.take.remote()).items():
-                on_progress(index, progress)
+            with suppress(ray.exceptions.RayError):  # what was on a board that died is nothing but progress
+                for index, progress in ray.get(self._board.take.remote()).items():
+                    on_progress(index, progress)
             for reference in ended:
                 worker = self._waited.pop(reference)
                 task, worker.task = worker.task, None

@@ -148,7 +148,7 @@ def test_weights_are_kept_where_the_cache_is(home: Home) -> None:
     assert home.weights().parent == home.cache / "trained"
     assert not list(home.results.rglob("*.safetensors"))
     assert sorted(path.name for path in home.weights().iterdir()) == [
-        "README.md", "adapter_config.json", "adapter_model.safetensors", "training_results.json",
+        "README.md", "adapter_config.json", "adapter_model.safetensors", "folder.seal.json", "training_results.json",
     ]  # fmt: skip
 
 
