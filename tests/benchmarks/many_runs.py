@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,6 +97,21 @@ def write_board(results: Path, board: str, dataset: str, scope: str = "procedure
         f'datasets = ["{dataset}"]\nscope = "{scope}"\nseeds = {list(range(n_seeds))}\n'
         "other_runs = true\nn_resamples = 10000\n"
     )
+
+
+def table_of(figures: Mapping[str, Any]) -> str:
+    """Returns the table of README.md, from what the benchmark has kept."""
+    study = figures["study"]
+    head = ["runs", *(f"{n:,}" for n in figures["n_runs"]), f"{study['n_runs']:,}, worked out"]
+    rows = [
+        ("`list runs`", "list_seconds", "{:.2f} s", f"{study['list_seconds']:.0f} s"),
+        ("`leaderboard build`", "build_seconds", "{:.2f} s", f"{study['build_seconds']:.0f} s"),
+        ("memory of that", "build_megabytes", "{:.0f} MB", f"{study['build_gb_a_board']:.1f} GB a board"),
+        ("runs on disk", "runs_megabytes", "{:.1f} MB", f"{study['runs_gb']:.1f} GB"),
+        ("views on disk", "views_megabytes", "{:.2f} MB", f"{study['views_gb']:.1f} GB"),
+    ]
+    cells = [[name, *map(form.format, figures[key][: len(head) - 2]), last] for name, key, form, last in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *cells))
 
 
 def _guesses(split: Split, gold: np.ndarray, skill: float, seed: Sequence[int]) -> dict[str, Prediction]:

@@ -1,7 +1,7 @@
 """10, 100, 1,000 runs on a split of MELD's shape: seconds to list them, seconds and memory to build their board.
 
-From how these grow follows what a study of 1,000 models on 4 datasets with 5 seeds costs; the table in README.md is
-printed by
+From how these grow follows what a study of 1,000 models on 4 datasets with 5 seeds costs. README.md shows the table
+that is printed by
 
     python -m pytest tests/benchmarks/test_many_runs.py -m bench -n 0 -s
 """
@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from many_runs import N_SEEDS, make_dataset, seal_runs, write_board
+from commands import cost_of
+from many_runs import N_SEEDS, make_dataset, seal_runs, table_of, write_board
 
 from harness.metrics import get_metric
 from harness.significance import compare_systems
@@ -38,29 +36,6 @@ LIST_BOUND, BOARD_BOUND, STATISTICS_BOUND = 1.0, 15.0, 4.0
 """Processor seconds: to list 1,000 runs and build their board, start included; statistics of 100 systems."""
 MEMORY_BOUND = 1000
 """Megabytes, to build a board of 1,000 runs."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a command took."""
-
-    seconds: float
-    """Of the processor, start of the interpreter included."""
-    megabytes: float
-    """Most that it held at once."""
-
-
-def cost_of(results: Path, *arguments: str, n_rounds: int = 3) -> Cost:
-    """Returns the least of several rounds: what a command takes when nothing else interferes."""
-    command = [sys.executable, "-m", "harness", *arguments, "--results-dir", str(results)]
-    costs = []
-    for _ in range(n_rounds):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-        costs.append(Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1000))
-    return Cost(min(cost.seconds for cost in costs), min(cost.megabytes for cost in costs))
 
 
 def bytes_below(folder: Path) -> int:
@@ -111,8 +86,8 @@ def test_a_thousand_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: 
             shutil.copytree(system, folder / SPLIT / system.name)
         write_board(folder, "shape", "shape")
     write_board(folders[-1], "shape", "shape", n_seeds=WIDE_SEEDS)
-    listed = [cost_of(folder, "list", "runs") for folder in folders[:-1]]
-    built = [cost_of(folder, "leaderboard", "build", "shape", n_rounds=2) for folder in folders]
+    listed = [cost_of("list", "runs", "--results-dir", str(folder)) for folder in folders[:-1]]
+    built = [cost_of("leaderboard", "build", "shape", "--results-dir", str(folder), n_rounds=2) for folder in folders]
     stored = [bytes_below(folder / "runs") for folder in folders[:-1]]
     views = [bytes_below(folder / "leaderboards") for folder in folders]
     compared = {scope: round(statistics_seconds(folders[-1], scope, 100), 3) for scope in ("procedure", "checkpoint")}
@@ -125,35 +100,19 @@ def test_a_thousand_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: 
         "runs_gb": stored[-1] / n_runs[-1] * n_study / 1e9,
         "views_gb": worked_out(views) / 1e9,
     }
-    keep(
-        "many_runs",
-        {
-            "n_runs": n_runs,
-            "list_seconds": [round(cost.seconds, 3) for cost in listed],
-            "build_seconds": [round(cost.seconds, 3) for cost in built],
-            "build_megabytes": [round(cost.megabytes) for cost in built],
-            "runs_megabytes": [round(size / 1e6, 2) for size in stored],
-            "views_megabytes": [round(size / 1e6, 2) for size in views],
-            "wide": {"systems": WIDE, "seeds": WIDE_SEEDS, "is": "the last of build and views"},
-            "statistics_seconds_100_systems": compared,
-            "study": {"n_runs": n_study} | {key: float(f"{x:.3g}") for key, x in study.items()},
-        },
-    )
-    cells = [
-        ["`list runs`", *(f"{cost.seconds:.2f} s" for cost in listed), f"{study['list_seconds']:.0f} s"],
-        ["`leaderboard build`", *(f"{cost.seconds:.2f} s" for cost in built[:-1]), f"{study['build_seconds']:.0f} s"],
-        [
-            "memory of that",
-            *(f"{cost.megabytes:.0f} MB" for cost in built[:-1]),
-            f"{study['build_gb_a_board']:.1f} GB a board",
-        ],
-        ["runs on disk", *(f"{size / 1e6:.1f} MB" for size in stored), f"{study['runs_gb']:.1f} GB"],
-        ["views on disk", *(f"{size / 1e6:.2f} MB" for size in views[:-1]), f"{study['views_gb']:.1f} GB"],
-    ]
-    head = ["runs", *(f"{n:,}" for n in n_runs), f"{n_study:,}, worked out"]
-    print(
-        "\n" + "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *cells)), compared, built[-1]
-    )
+    figures = {
+        "n_runs": n_runs,
+        "list_seconds": [round(cost.seconds, 3) for cost in listed],
+        "build_seconds": [round(cost.seconds, 3) for cost in built],
+        "build_megabytes": [round(cost.megabytes) for cost in built],
+        "runs_megabytes": [round(size / 1e6, 2) for size in stored],
+        "views_megabytes": [round(size / 1e6, 2) for size in views],
+        "wide": {"systems": WIDE, "seeds": WIDE_SEEDS, "is": "the last of build and views"},
+        "statistics_seconds_100_systems": compared,
+        "study": {"n_runs": n_study} | {key: float(f"{x:.3g}") for key, x in study.items()},
+    }
+    keep("many_runs", figures)
+    print(f"\n{table_of(figures)}\n{figures['statistics_seconds_100_systems']}, {WIDE} systems: {built[-1]}")
     assert listed[-1].seconds <= LIST_BOUND, listed
     assert built[2].seconds <= BOARD_BOUND, built
     assert built[2].megabytes <= MEMORY_BOUND, built

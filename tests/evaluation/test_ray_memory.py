@@ -62,8 +62,8 @@ def test_a_run_that_ray_kills_for_its_memory_is_told_and_the_others_are_made(tmp
         "RAY_memory_usage_threshold": f"{(used + 2.5e9) / total:.4f}",
     }  # fmt: skip
     command = [
-        sys.executable, "-m", "harness", "run", "--board", "two", "--executor", "ray", "--address", "local", "-R", "cpus=1", "--plugin",
-        "hungry.py", "--json", "--data-dir", str(toy_corpus), "--results-dir", str(results),
+        sys.executable, "-m", "harness", "run", "--board", "two", "--executor", "ray", "--address", "local",
+        "-R", "cpus=1", "--plugin", "hungry.py", "--json", "--data-dir", str(toy_corpus), "--results-dir", str(results),
     ]  # fmt: skip
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr, done.stderr
