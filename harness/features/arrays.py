@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import DataError, MissingDependencyError
+from harness.errors import DataError
 
 MAX_UNPACKED = 1 << 30
 """Bytes of an array when it is unpacked, unless the file itself is larger: a few kB of .npz or .h5 may hold GB."""
@@ -40,40 +40,13 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         DataError: it is no such file, is broken, holds objects, or an array is too large when unpacked.
     """
     found = {}
-    with _reading(path, *BROKEN), zipfile.ZipFile(path) as archive:
+    with reading(path, *BROKEN), zipfile.ZipFile(path) as archive:
         for entry in {f"{name}.npy" for name in names}.intersection(archive.namelist()):
             with archive.open(entry) as file:
-                _check_size(path, *_read_header(file))
+                check_size(path, *_read_header(file))
             with archive.open(entry) as file:
                 found[entry.removesuffix(".npy")] = np.lib.format.read_array(file, allow_pickle=False)
     return found
-
-
-def read_h5(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Returns those of some arrays that an HDF5 file has, by name; links and arrays that lie elsewhere are refused.
-
-    Raises:
-        DataError: it is no such file, is broken, or an array is too large when unpacked, or not in this file.
-        MissingDependencyError: h5py is not installed.
-    """
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingDependencyError.of("h5py", "models", "reading .h5 features") from error
-
-    def read(arrays: Any, name: str) -> Any:
-        steps = [name[:at] for at, character in enumerate(name) if character == "/"]
-        found = arrays[name]
-        inside = all(isinstance(arrays.get(step, getlink=True), h5py.HardLink) for step in (*steps, name))
-        if not isinstance(found, h5py.Dataset) or not inside or found.external or found.is_virtual:
-            raise ValueError(f"{name!r} is no array of this very file; expected no link")
-        if found.shape is None:
-            raise ValueError(f"{name!r} is empty")
-        _check_size(path, found.shape, found.dtype)
-        return found.asstr()[()] if h5py.check_string_dtype(found.dtype) else found[()]
-
-    with _reading(path, *BROKEN, LookupError, TypeError), h5py.File(path, "r") as arrays:
-        return {name: read(arrays, name) for name in names if name in arrays}
 
 
 def map_array(path: Path) -> NDArray[Any]:
@@ -106,14 +79,16 @@ def _read_header(file: Any) -> tuple[tuple[int, ...], Any]:
     return shape, dtype
 
 
-def _check_size(path: Path, shape: Sequence[int], dtype: Any) -> None:
+def check_size(path: Path, shape: Sequence[int], dtype: Any) -> None:
+    """Checks what an array would take before it is made; raises ValueError."""
     most = max(MAX_UNPACKED, path.stat().st_size)
     if any(not 0 <= n <= most for n in shape) or prod(shape) * max(1, dtype.itemsize) > most:
         raise ValueError(f"an array of shape {tuple(shape)} and type {dtype} has more than {most} bytes unpacked")
 
 
 @contextmanager
-def _reading(path: Path, *broken: type[Exception]) -> Iterator[None]:
+def reading(path: Path, *broken: type[Exception]) -> Iterator[None]:
+    """Turns what a broken file raises inside the block into a DataError about it."""
     try:
         yield
     except DataError:

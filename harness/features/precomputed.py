@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from harness.errors import DataError, ModelError
-from harness.features.arrays import read_h5, read_npz
+from harness.features.arrays import read_npz
 from harness.features.encoder import Encoder, Layers, Tell, register_encoder, tell_nobody
+from harness.features.h5 import read_h5
 from harness.features.spoken import SpokenSplit
 from harness.features.weights import content_name
 from harness.schema import UtteranceView

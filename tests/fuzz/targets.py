@@ -74,6 +74,8 @@ class Target:
     read: Callable[[Path], object]
     """Takes a file, alone in its folder; the name of the target is that of the file."""
     make: Callable[[], Iterable[bytes]]
+    n_examples: int = 40
+    """Damaged inputs in every test run."""
 
     @cached_property
     def whole(self) -> tuple[bytes, ...]:
@@ -368,7 +370,7 @@ TARGETS: dict[str, Target] = {
     "bundle-board.json": bundled("leaderboard.json"),
     "bundle-counts.npz": bundled("counts/sample.npz"),
     "features.npz": target(read_features, packed(lambda file: np.savez_compressed(file, **ROWS))),
-    "features.h5": Target(read_features, h5_rows),
+    "features.h5": Target(read_features, h5_rows, 8),  # a process each
     "features.pkl": target(read_features, *(
         pickle.dumps({"d": np.ones((2, 3), np.float32), "e": [[1.0], [2.0]]}, protocol) for protocol in (0, 2, 5)
     )),

@@ -42,7 +42,7 @@ def test_damage_raises_harness_errors_only(name: str, tmp_path: Path) -> None:
     if not TARGETS[name].whole:
         pytest.skip("h5py is not installed: pip install 'erc-harness[models]'")
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=TARGETS[name].n_examples, deadline=None, suppress_health_check=list(HealthCheck))
     @given(damaged(TARGETS[name].whole))
     def check(content: bytes) -> None:
         read(name, content, tmp_path)
