@@ -107,14 +107,18 @@ def parse_server(base_url: str | None) -> Server:
         if os.environ.get("OPENAI_BASE_URL"):
             raise ConfigError("OPENAI_BASE_URL is set, but which server answers is a setting; type: -P base_url=...")
         base_url = f"https://{OPENAI_HOST}/v1"
-    parts = urlsplit(base_url)
+    no_address = ConfigError(f"base_url {base_url!r} is not an address such as http://localhost:8000/v1")
+    try:
+        parts = urlsplit(base_url)
+    except ValueError:  # brackets that hold no IPv6 address
+        raise no_address from None
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ConfigError(
             f"base_url with user, password or query, host {parts.hostname!r}: give scheme, host and path only; a key "
             f"belongs in the environment: export {_KEY_NAMES[1]}=..."
         )
     if parts.scheme not in _PORTS or not parts.hostname or (port := _read_port(parts)) == 0:
-        raise ConfigError(f"base_url {base_url!r} is not an address such as http://localhost:8000/v1")
+        raise no_address
     if parts.hostname == OPENAI_HOST and parts.scheme != "https":
         raise ConfigError(
             f"base_url {base_url!r} would send a key that anybody can read; type: https://{OPENAI_HOST}/v1"
