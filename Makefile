@@ -49,8 +49,8 @@ audit: build/tools/.installed
 lowest: build/tools/.installed
 	$(PYTHON) -m venv --clear build/lowest
 	build/tools/bin/uv pip install --quiet --python build/lowest/bin/python --resolution lowest-direct -e .
-	build/tools/bin/uv pip install --quiet --python build/lowest/bin/python pytest pytest-timeout pytest-socket hypothesis jsonschema rank-bm25
-	OMP_NUM_THREADS=1 build/lowest/bin/python -m pytest -o filterwarnings=default tests/metrics tests/export tests/leaderboard tests/prompting
+	build/tools/bin/uv pip install --quiet --python build/lowest/bin/python pytest pytest-timeout pytest-socket pytest-xdist hypothesis jsonschema rank-bm25
+	OMP_NUM_THREADS=1 build/lowest/bin/python -m pytest -n 2 -o filterwarnings=default tests/metrics tests/export tests/leaderboard tests/prompting
 
 clean:
 	rm -rf build dist *.egg-info
