@@ -50,15 +50,16 @@ def slices(
 ) -> None:
     """Show where a system is right and wrong: scores by slice of the split, with intervals; needs the corpus."""
     from harness.data import load_dataset
-    from harness.export.slices import ATLAS_EXPORTERS, export_atlas
+    from harness.export import FORMATS
+    from harness.export.slices import export_atlas
     from harness.predictors.plugins import load_plugins
     from harness.slices import choose_slices
     from harness.slices.atlas import build_atlas
     from harness.store import RunStore
     from harness.store.atomic import write_atomic
 
-    if to not in ATLAS_EXPORTERS:
-        raise UnknownNameError.of("format", to, ATLAS_EXPORTERS)
+    if to not in FORMATS:
+        raise UnknownNameError.of("format", to, FORMATS)
     if dataset is None and split is not None:
         raise ConfigError("--split goes with --dataset; a run already says which split it predicted")
     load_plugins(tuple(plugin or ()))

@@ -74,5 +74,7 @@ def export_leaderboard(
     grids = ablation_grids(board, full) if table == "ablation" else GRIDS[table](board)
     if to == "latex":
         papers = published_to_latex(board) if table == "main" else ""
-        return "\n".join([*(grid_to_latex(board, grid, siunitx) for grid in grids), *([papers] if papers else [])])
+        return "\n".join(
+            [*(grid_to_latex(grid, board.version, siunitx) for grid in grids), *([papers] if papers else [])]
+        )
     return "\n".join(map(grid_to_markdown if to == "markdown" else grid_to_console, grids))

@@ -40,12 +40,12 @@ class _Column:
     siunitx: bool
 
 
-def grid_to_latex(board: Leaderboard, grid: Grid, siunitx: bool = False) -> str:
+def grid_to_latex(grid: Grid, version: str, siunitx: bool = False) -> str:
     """Returns a `table` environment, after comments that say which packages it needs.
 
     Args:
-        board: what the grid shows.
         grid: the table.
+        version: of the harness that computed its numbers.
         siunitx: whether columns of numbers are aligned by siunitx, which has no underline: a dagger stands for it.
     """
     columns = [_column(grid, i, siunitx) for i in range(len(grid.heads))]
@@ -55,7 +55,7 @@ def grid_to_latex(board: Leaderboard, grid: Grid, siunitx: bool = False) -> str:
         caption = [line.replace("Underlined:", rf"{DAGGER}:") for line in caption]
     return latex_template("table.tex.j2").render(
         grid=grid,
-        version=board.version,
+        version=version,
         siunitx=siunitx,
         label=latex_label(grid.label),
         short_title=grid.short_title or grid.title,

@@ -60,7 +60,7 @@ def test_two_systems_are_compared_and_written(cli: Cli) -> None:
     assert shown.code == 0
     assert "A: tfidf-svm (1 seed)" in shown.out
     assert "Holm correction over" in shown.out
-    assert "Not shown: other-corpus (add --other DATASET), video (add --video FILE), seen-in-train" in shown.out
+    assert "! not shown: other-corpus (add --other DATASET), video (add --video FILE), seen-in-train" in shown.out
     assert cli(*pair, "--to", "csv", "-o", "slices.csv").err.strip() == "wrote slices.csv"
     lines = list(csv.DictReader(StringIO(Path("slices.csv").read_text(encoding="utf-8"))))
     document = cli(*pair, "--json").json
