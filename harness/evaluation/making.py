@@ -8,7 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,7 +129,7 @@ def begun(run: PreparedRun, settings: Settings, report: Report) -> Iterator[Begu
         facts = sha256_of(json.dumps(predictor.facts(), sort_keys=True).encode())
         made_with = {"code": code_sha256(run.spec.build), "facts": facts, **provenance.versions()}
         log = RunLog(folder / LOG, run.config.config_id, made_with, datetime.now(UTC).isoformat(timespec="seconds"))
-        try:
+        with closing(predictor), closing(log):
             if log.content.n_sessions == 1:  # nothing that an older code has learned may be taken up
                 for name in (FITTED, CHECKPOINTS):
                     shutil.rmtree(folder / name, ignore_errors=True)
@@ -138,9 +138,6 @@ def begun(run: PreparedRun, settings: Settings, report: Report) -> Iterator[Begu
             check_log(run.dialogues, log)
             check_learned(folder, _has_epochs(predictor))
             yield BegunRun(run, folder, predictor, log)
-        finally:
-            log.close()
-            predictor.close()
 
 
 def take_in(shard: Path, log: RunLog) -> None:
