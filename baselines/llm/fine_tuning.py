@@ -129,7 +129,7 @@ class FineTuning:
         """Returns a place that is filled; of several processes the first claims it, and all make it."""
         from harness.llm.tuning.processes import is_first, n_processes, wait_for_all
 
-        if place.is_filled and n_processes() == 1:
+        if n_processes() == 1 and place.is_whole:
             return place
         with place.claimed() if is_first() else nullcontext():
             wait_for_all()  # from here on nobody else can fill it, so that all of them see the same

@@ -68,8 +68,7 @@ def check(board: Board, results_dir: ResultsDir = None, as_json: Json = False) -
     stale = [
         VIEWS[exporter]
         for exporter in VIEWS
-        if not layout.view(board, exporter).is_file()
-        or layout.view(board, exporter).read_bytes() != export_leaderboard(leaderboard, exporter).encode()
+        if not _holds(layout.view(board, exporter), export_leaderboard(leaderboard, exporter).encode())
     ]
     if as_json:
         print_json({"board": board, "fresh": not stale, "stale": stale, "planned": False})
@@ -80,6 +79,11 @@ def check(board: Board, results_dir: ResultsDir = None, as_json: Json = False) -
         )
     if not as_json:
         print_text(f"board {board!r} is fresh: all {len(VIEWS)} views are what the stored runs give")
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Returns whether a file is there and has this content."""
+    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
 
 
 def export(

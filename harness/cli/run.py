@@ -91,9 +91,11 @@ def run(
     layout = find_layout(results_dir)
     plugins = tuple(plugin or ())
     load_plugins(plugins)
-    if board and (predictors or dataset or seed or param or split):
+    if board is not None and (predictors or dataset or seed or param or split):
         raise ConfigError("--board says what to run: give no predictor, --dataset, --split, --seed or -P with it")
-    wanted = _board_jobs(board, layout) if board else named_jobs(predictors, dataset, split or "test", seed, param)
+    wanted = (
+        named_jobs(predictors, dataset, split or "test", seed, param) if board is None else _board_jobs(board, layout)
+    )
     where = ExecutorSettings(jobs, address, shards, parse_resources(resource or (), jobs_per_gpu))
     if executor == "serial" and jobs > 1:
         raise ConfigError(f"--executor serial makes one run after another; leave out --jobs {jobs}, or the executor")

@@ -9,6 +9,7 @@ FOLDER/NAME.damaged         what was moved aside; .2.damaged, .3.damaged, ... wh
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import json
@@ -18,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.bounded import parse_json
+from harness.bounded import open_regular, parse_json, read_bounded
 from harness.data.writing import disk, neighbour, settle
 
 SEAL = ".seal.json"
@@ -27,12 +28,15 @@ SEAL = ".seal.json"
 FOLDER_SEAL = f"folder{SEAL}"
 """What seals all files of a folder."""
 
+ASIDE = ".damaged"
+"""End of the name of what was moved aside."""
+
 _log = logging.getLogger(__name__)
 
 
 def sha256_of_file(path: Path) -> str:
     """Returns the SHA-256 of a file, 64 hex digits, in bounded memory; raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -42,7 +46,7 @@ def set_aside(path: Path, why: str) -> Path:
     Raises:
         StoreError: the folder cannot be written.
     """
-    names = (f"{path.name}{f'.{n}' if n > 1 else ''}.damaged" for n in itertools.count(1))
+    names = (f"{path.name}{f'.{n}' if n > 1 else ''}{ASIDE}" for n in itertools.count(1))
     target = next(path.with_name(name) for name in names if not os.path.lexists(path.with_name(name)))
     with disk(path):
         path.rename(target)
@@ -72,7 +76,7 @@ def seal(path: Path, files: Iterable[Path], content: Any = None, known: Any = No
 
 def read_seal(path: Path) -> tuple[Any, dict[str, str]]:
     """Returns content and checksums that `seal` wrote, without looking at the files; raises OSError, ValueError."""
-    record = parse_json(path.read_bytes())
+    record = parse_json(read_bounded(path))
     if not isinstance(record, dict) or record.keys() != {"content", "files", "sha256"}:
         raise ValueError(f"{path.name} is no list of checksums")
     if record.pop("sha256") != _digest(record):
@@ -88,6 +92,10 @@ def damage_of(path: Path) -> str | None:
                 return f"{name} is not what was written"
     except FileNotFoundError as error:
         return f"{Path(error.filename).name} is missing"
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.EFBIG):
+            raise
+        return f"{Path(error.filename).name}: {error.strerror}"
     except ValueError as error:
         return str(error)
     return None
@@ -114,11 +122,13 @@ def is_whole(folder: Path) -> bool:
 
 
 def keep_whole(folder: Path) -> bool:
-    """Returns the same after moving a damaged folder aside; whoever calls it holds a lock."""
-    damage = find_damage(folder)
+    """Returns whether a folder is whole, after moving one aside that is not; whoever calls it holds a lock."""
+    if not os.path.lexists(folder):
+        return False
+    damage = find_damage(folder) or ("" if (folder / FOLDER_SEAL).is_file() else f"it has no {FOLDER_SEAL}")
     if damage:
         set_aside(folder, damage)
-    return (folder / FOLDER_SEAL).is_file()
+    return not damage
 
 
 def _digest(record: dict[str, Any]) -> str:

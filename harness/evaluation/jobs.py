@@ -20,7 +20,7 @@ from harness.predictors.prompted import PromptedPredictor
 from harness.predictors.session import Session
 from harness.redaction import environment_secrets, hide_secrets_in
 from harness.schema import Dialogue
-from harness.schema.run import Job, PredictorRecord, RunConfig
+from harness.schema.run import MAX_SEED, Job, PredictorRecord, RunConfig
 from harness.store.atomic import sha256_of
 from harness.store.layout import SHARDS, Layout, making_folder
 
@@ -144,13 +144,13 @@ def plan(jobs: Iterable[Job], settings: Settings) -> list[PreparedRun]:
     """Returns the runs behind some jobs, each once; a deterministic predictor keeps the first of its seeds only.
 
     Raises:
-        ConfigError: a seed is negative.
+        ConfigError: a seed is negative, or too large.
         HarnessError: as `prepare`.
     """
     runs: dict[object, PreparedRun] = {}
     for job in jobs:
-        if job.seed < 0:
-            raise ConfigError(f"seed {job.seed!r}: expected a whole number from 0 up")
+        if not 0 <= job.seed <= MAX_SEED:
+            raise ConfigError(f"seed {job.seed!r}: expected a whole number from 0 to {MAX_SEED}")
         run = prepare(job, settings)
         key = run.folder.with_name(run.config.config_id) if run.card.deterministic else run.folder
         runs.setdefault(key, run)

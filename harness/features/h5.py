@@ -3,12 +3,13 @@
     python -m harness.features.h5 FILE FOLDER NAME ...
 
 leaves the arrays that the file has of these names in a folder, numbers as N.npy, texts as N.json, where N is the place
-of the name; it ends with code 1 and one line on stderr if the file cannot be read.
+of the name; or, in refused.txt, why the file cannot be read.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -21,10 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DataError, MissingDependencyError
-from harness.features.arrays import BROKEN, check_size, reading
+from harness.features.arrays import BROKEN, MAX_UNPACKED, check_size, reading
 
 SECONDS, BYTES_A_SECOND = 10, 10_000_000
 """Of processor time that reading may take, and one more for each so many bytes of the file."""
+
+WAITING = 20
+"""Seconds that may pass for each of the processor: disks may be slow, and machines busy."""
+
+MEMORY = 1 << 30
+"""Bytes of address space for the process itself, beside four times the largest array."""
+
+REFUSED = "refused.txt"
 
 
 def read_h5(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -39,13 +48,28 @@ def read_h5(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     except ImportError as error:
         raise MissingDependencyError.of("h5py", "models", "reading .h5 features") from error
     with TemporaryDirectory(prefix="erc-h5-") as folder:
-        command = [sys.executable, "-m", "harness.features.h5", str(path), folder, *names]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
-        if done.returncode == 1:
-            raise DataError(done.stderr.strip().splitlines()[-1])
+        # -P: no module is looked for where the command was typed, which may be where the file of a stranger lies.
+        command = [sys.executable, "-P", "-m", "harness.features.h5", str(path), folder, *names]
+        known = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(known)}
+        seconds = WAITING * _seconds(path)
+        try:
+            done = subprocess.run(command, check=False, capture_output=True, env=environment, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise DataError.at(path, f"not read: the HDF5 library took more than {seconds} s over it") from None
+        if (said := Path(folder, REFUSED)).exists():
+            raise DataError(said.read_text(encoding="utf-8"))
         if done.returncode:
-            raise DataError.at(path, f"not read: broken; the HDF5 library ended with {done.returncode} over it")
+            last = (
+                done.stderr.decode(errors="replace").strip().rpartition("\n")[2] or f"it ended with {done.returncode}"
+            )
+            raise DataError.at(path, f"not read: the HDF5 library broke down over it: {last}")
         return {name: array for n, name in enumerate(names) for array in _left(Path(folder), n)}
+
+
+def _seconds(path: Path) -> int:
+    """Returns the seconds of the processor that reading a file may take."""
+    return SECONDS + path.stat().st_size // BYTES_A_SECOND
 
 
 def _left(folder: Path, n: int) -> list[NDArray[Any]]:
@@ -77,8 +101,9 @@ def read_here(path: Path, names: Sequence[str]) -> dict[str, Any]:
 
 def main() -> None:
     path, folder, *names = sys.argv[1:]
-    seconds = SECONDS + Path(path).stat().st_size // BYTES_A_SECOND
+    seconds, most = _seconds(Path(path)), MEMORY + 4 * max(MAX_UNPACKED, Path(path).stat().st_size)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     try:
         found = read_here(Path(path), names)
         with reading(Path(path), *BROKEN, TypeError):
@@ -89,7 +114,7 @@ def main() -> None:
                 else:
                     np.save(target.with_suffix(".npy"), array, allow_pickle=False)
     except DataError as error:
-        sys.exit(str(error))
+        Path(folder, REFUSED).write_text(str(error), encoding="utf-8")
 
 
 if __name__ == "__main__":

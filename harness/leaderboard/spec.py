@@ -48,7 +48,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from harness.bounded import MAX_SETTINGS, parse_toml, read_bounded
 from harness.errors import ConfigError, IncompatibleRunsError, UnknownNameError
 from harness.registry.registry import FILE_NAME, NAME
-from harness.schema.run import Job
+from harness.schema.run import MAX_SEED, Job
 from harness.store.layout import Layout
 
 REMOTE_CODE = "trust_remote_code"
@@ -142,8 +142,8 @@ class BoardSpec(BaseModel):
     @field_validator("seeds")
     @classmethod
     def _seeds_from_zero(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-            raise ValueError("expected different whole numbers from 0 up")
+        if min(seeds) < 0 or max(seeds) > MAX_SEED or len(set(seeds)) < len(seeds):
+            raise ValueError(f"expected different whole numbers from 0 to {MAX_SEED}")
         return seeds
 
     @model_validator(mode="after")

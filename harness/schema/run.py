@@ -11,6 +11,9 @@ from typing import Any, Literal
 RunStatus = Literal["done", "skipped", "incomplete", "failed"]
 """How a request to run ended: sealed now, sealed before, stopped early but resumable, or stopped by an error."""
 
+MAX_SEED = 2**32 - 1
+"""What numpy and scikit-learn take."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from harness.bounded import parse_json
+from harness.bounded import open_regular, parse_json
 from harness.data.damage import set_aside
 from harness.data.writing import disk, settle
 from harness.errors import PredictionError, StoreError
@@ -49,8 +49,8 @@ SYNC_SECONDS = 1.0
 class RunLog:
     """Appends to a log.
 
-    A line is the system's before the call returns, and survives the process; a machine that loses its power loses what
-    `SYNC_SECONDS` have brought.
+    A line is the system's before the call returns, and survives the process. Where the machine loses its power, lines
+    may be lost that were written within `SYNC_SECONDS` of the last ones that were flushed.
     """
 
     def __init__(self, path: Path, config_id: str, made_with: Mapping[str, str], now: str) -> None:
@@ -69,7 +69,7 @@ class RunLog:
         self._config_id, self._made_with = config_id, dict(made_with)
         with disk(path):
             self.content, size = self._read(path) if path.exists() else (LogContent(), 0)
-            self._file: BinaryIO = path.open("r+b" if size else "wb")
+            self._file: BinaryIO = path.open("r+b" if size else "wb", buffering=0)
             self._file.truncate(size)
             self._file.seek(size)
         self._synced = time.monotonic() - SYNC_SECONDS
@@ -115,7 +115,7 @@ class RunLog:
         Raises:
             StoreError: they cannot.
         """
-        with self._file, self._writing():
+        with self._writing(), self._file:
             os.fsync(self._file.fileno())
 
     def _keep(self, dialogue_id: str, predictions: Sequence[Prediction], seconds: float) -> None:
@@ -125,7 +125,6 @@ class RunLog:
     def _append(self, *records: dict[str, Any]) -> None:
         with self._writing():
             self._file.write(b"".join(map(_line, records)))
-            self._file.flush()
             if time.monotonic() - self._synced >= SYNC_SECONDS:
                 os.fsync(self._file.fileno())
                 self._synced = time.monotonic()
@@ -145,7 +144,8 @@ class RunLog:
         A file with lines that are not what was written is moved aside, and has the others only from then on.
         """
         content = LogContent()
-        whole = path.read_bytes()
+        with open_regular(path) as file:
+            whole = file.read()
         whole = whole[: whole.rfind(b"\n") + 1]
         good: list[bytes] = []
         damage = ""

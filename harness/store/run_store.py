@@ -15,7 +15,7 @@ from harness.bounded import MAX_DOCUMENT, read_bounded
 from harness.errors import ConfigError, StoreError, UnknownNameError
 from harness.registry.registry import NAME
 from harness.schema import STATUSES, Generation, LabelSet, Prediction
-from harness.schema.run import Manifest, RunConfig
+from harness.schema.run import MAX_SEED, Manifest, RunConfig
 from harness.store.atomic import sha256_of
 from harness.store.generations import decode_generations
 from harness.store.layout import DIALOGUES, GENERATIONS, MANIFEST, PREDICTIONS, RUN_ID, Layout
@@ -180,8 +180,8 @@ def _fault(manifest: Manifest) -> str | None:
     for name in (data.dataset, manifest.predictor.name):
         if not NAME.fullmatch(name):
             return f"{name!r} is no name of a dataset or predictor"
-    if not 0 <= manifest.seed < 1 << 63:
-        return "its seed is no whole number from 0 up, of 63 bits"
+    if not 0 <= manifest.seed <= MAX_SEED:
+        return f"its seed is no whole number from 0 to {MAX_SEED}"
     if not (isinstance(card.get("context"), str) and isinstance(card.get("deterministic"), bool)):
         return "the predictor's card has no context, or does not say whether it is deterministic"
     modalities = card.get("modalities")

@@ -20,7 +20,7 @@ from typing import Any
 
 from harness.bounded import MAX_SETTINGS, parse_json, read_bounded
 from harness.data.cache_folder import cache_folder
-from harness.data.damage import is_whole, keep_whole, seal_folder
+from harness.data.damage import ASIDE, FOLDER_SEAL, is_whole, keep_whole, seal_folder
 from harness.data.writing import locked
 from harness.store.atomic import sha256_of
 
@@ -42,7 +42,12 @@ class TrainedPlace:
 
     @property
     def is_filled(self) -> bool:
-        """Whether the training has ended, and its weights are what was written; raises StoreError."""
+        """Whether the training has ended."""
+        return (self.folder / FOLDER_SEAL).is_file()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has, and the weights are what was written: all of them are read. Raises StoreError."""
         return is_whole(self.folder)
 
     @contextmanager
@@ -99,7 +104,7 @@ class TrainedStore:
         found = {}
         for path in sorted(self.root.glob(f"*/{RECORD}")):
             record = read_record(path.parent)
-            if record is not None and not path.parent.name.endswith(".part"):
+            if record is not None and TrainedPlace(path.parent).is_filled and path.parent.suffix != ASIDE:
                 found[path.parent] = record
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from many_runs import table_of
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -78,3 +80,8 @@ def test_the_board_on_the_first_screen_is_the_committed_one() -> None:
 def test_the_model_to_register_takes_twelve_lines() -> None:
     block = blocks("python")[0]
     assert len(block.strip().splitlines()) <= 12
+
+
+def test_what_a_study_costs_is_what_the_benchmark_has_kept() -> None:
+    shown = README.split("<!-- bench: many_runs -->\n")[1].split("<!-- /bench -->")[0].strip()
+    assert shown == table_of(json.loads((ROOT / "results/benchmarks/many_runs.json").read_bytes()))

@@ -78,8 +78,10 @@ def test_tables_for_people_show_one_set_of_digits(pair: Atlas) -> None:
     latex = export_atlas(pair, "latex")
     body = latex[latex.index(r"\midrule") : latex.index(r"\bottomrule")]
     for command, text in (
-        (r"\\textbf\{(.*?)\}", r"*\1"), (r"\\textsuperscript\{(\\textasciitilde\{\})\}", r" \1"), (r"\{\\footnotesize (.*?)\}", r"\1")
-    ):  # fmt: skip
+        (r"\\textbf\{(.*?)\}", r"*\1"),
+        (r"\\textsuperscript\{(\\textasciitilde\{\})\}", r" \1"),
+        (r"\{\\footnotesize (.*?)\}", r"\1"),
+    ):
         body = re.sub(command, text, body)
     for command, text in ((r"\textasciitilde{}", "~"), ("$-$", "-"), ("$<$", "<"), ("--", "–")):
         body = body.replace(command, text)

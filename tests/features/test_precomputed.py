@@ -43,6 +43,19 @@ def test_npz_by_split_and_id(splits: dict[str, Split], tmp_path: Path) -> None:
     assert features.name.startswith("file:f.npz@") and str(tmp_path) not in str(features.facts())
 
 
+def test_no_module_that_lies_beside_an_h5_is_run(
+    splits: dict[str, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("h5py")
+    monkeypatch.chdir(tmp_path)
+    for name in ("h5py.py", "json.py", "numpy.py"):
+        (tmp_path / name).write_text("open('ran', 'w')")
+    (tmp_path / "f.h5").write_bytes(b"junk" * 20)
+    with pytest.raises(DataError, match=r"f\.h5: not read: .*signature not found"):
+        load(splits, "f.h5").open_table("dev")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_h5_with_several_layers(splits: dict[str, Split], tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
     ids = [u.id for u in splits["dev"].utterances()]

@@ -30,6 +30,7 @@ from harness.schema.run import RunConfig
 from harness.store import RunStore, StoredRun
 from harness.store.layout import Layout, beside
 from harness.store.predictions import decode_predictions
+from harness.store.run_log import RunLog
 from harness.store.run_store import encode_manifest, read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +84,12 @@ def test_pipes_and_devices_are_not_waited_for(tmp_path: Path) -> None:
     for name in ("pipe", "zero"):
         with pytest.raises(OSError, match="no regular file"):
             read_bounded(tmp_path / name)
+
+
+def test_a_log_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.log.jsonl")
+    with pytest.raises(StoreError, match="it is no regular file"):
+        RunLog(tmp_path / "run.log.jsonl", "0" * 8, {}, "2026-01-01")
 
 
 @pytest.mark.parametrize("parse", [parse_json, lambda text: parse_toml(f"a = {text}")], ids=["json", "toml"])
@@ -244,6 +251,7 @@ MANIFESTS = {
     "modalities are a number": lambda m: m["predictor"]["card"].update(modalities=3),
     "a seed of 4,000 digits": lambda m: m.update(seed=10**4000),
     "a negative seed": lambda m: m.update(seed=-1),
+    "a seed that numpy does not take": lambda m: m.update(seed=2**32),
     "dataset is a path": lambda m: m["data"].update(dataset="../../etc"),
     "predictor is a device": lambda m: m["predictor"].update(name="con"),
     "labels twice": lambda m: m["data"].update(labels=["joy", "joy"]),

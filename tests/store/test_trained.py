@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from harness.data.damage import FOLDER_SEAL
 from harness.errors import StoreError
 from harness.store.trained import RECORD, TrainedPlace, TrainedStore, read_record
 
@@ -74,7 +76,7 @@ def test_damaged_weights_are_moved_aside_and_made_anew(tmp_path: Path, caplog: p
     with place.claimed():
         fill(place)
     (place.folder / "w").write_text("weightz")
-    assert not place.is_filled
+    assert not place.is_whole
     with place.claimed():
         assert not place.is_filled and not place.folder.exists()
         fill(place)
@@ -84,6 +86,24 @@ def test_damaged_weights_are_moved_aside_and_made_anew(tmp_path: Path, caplog: p
     assert caplog.messages == [
         f"{place.folder} is damaged (w is not what was written): moved to {aside.name}, and made anew"
     ]
+
+
+def test_weights_without_their_seal_are_moved_aside_and_not_listed(tmp_path: Path) -> None:
+    store = TrainedStore.at(tmp_path)
+    place = store.place("x", DEPENDS)
+    with place.claimed():
+        fill(place)
+    assert list(store.records()) == [place.folder]
+    (place.folder / FOLDER_SEAL).unlink()
+    assert not store.records()
+    with place.claimed():
+        fill(place, "new weights")
+    (aside,) = tmp_path.glob("*.damaged")
+    assert (aside / "w").read_text() == "weights"
+    assert list(store.records()) == [place.folder]
+    (place.folder / "w").unlink()
+    os.mkfifo(place.folder / "w")
+    assert not place.is_whole, "a pipe is no file, and nobody waits for it"
 
 
 def test_checkpoints_of_a_broken_training_stay(tmp_path: Path) -> None:

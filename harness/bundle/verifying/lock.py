@@ -54,11 +54,17 @@ def lock_prompts(runs: Mapping[str, Document]) -> Document:
     return {template["name"]: template["sha256"] for template in templates}
 
 
+def _sha256_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def check_files(folder: Path, lock: Document) -> Iterator[Difference]:
     """Yields the files that are not those that were locked."""
     for name, digest in lock["files"].items():
         path = folder / name
-        found = sha256_of(path.read_bytes()) if path.is_file() else "no file"
+        inside = path.resolve().is_relative_to(folder.resolve())
+        found = _sha256_of_file(path) if inside and path.is_file() else "no file"
         if found != digest:
             yield Difference(name, "SHA-256", digest, found)
 

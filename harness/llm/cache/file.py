@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -63,7 +64,11 @@ class CacheFile:
         """Returns the connection, the file made if need be."""
         if self._db is None:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
+            descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_NONBLOCK, 0o600)
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            os.close(descriptor)
+            if not is_file:
+                raise StoreError(f"response store {self.path} is no regular file; choose another one with --cache FILE")
             self._db = self._connect()
         return self._db
 
