@@ -73,9 +73,12 @@ class Glove(Encoder):
                 width = width or len(numbers)
                 if word in wanted and word not in vectors:
                     try:
-                        vectors[word] = np.array(numbers, dtype=np.float32)
+                        with np.errstate(over="ignore"):
+                            vectors[word] = np.array(numbers, dtype=np.float32)
                     except ValueError:
                         raise DataError.at(self._path, f"expected a word and {width} numbers", line=number) from None
+                    if not np.isfinite(vectors[word]).all():
+                        raise DataError.at(self._path, f"the vector of {word!r} is not finite", line=number)
                     if len(numbers) != width or not width:
                         raise DataError.at(self._path, f"{len(numbers)} numbers, expected {width}", line=number)
         return vectors, width
