@@ -219,6 +219,14 @@ def test_any_hash_of_the_lock_is_caught(bundle: Path) -> None:
         assert any(str(path[-1]) in f"{d.place} {d.file}" or d.file == "appendix.tex" for d in found), path
 
 
+def test_a_lock_names_files_of_its_bundle_only(bundle: Path) -> None:
+    outside = bundle.parent / "outside.txt"
+    outside.write_bytes(b"x")
+    for name in ("../outside.txt", str(outside)):
+        (difference,) = check_files(bundle, {"files": {name: sha256(b"x").hexdigest()}})
+        assert (difference.file, difference.found) == (name, "no file")
+
+
 def at(document: Any, path: tuple[Any, ...]) -> Any:
     for key in path:
         document = document[key]

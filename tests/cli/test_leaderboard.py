@@ -172,6 +172,7 @@ def test_tables_of_several_boards_are_exported(cli: Cli, tmp_path: Path) -> None
         (("export", "mine", "--to", "pdf"), "unknown format 'pdf'"),
         (("export", "nowhere.json"), "does not exist"),
         (("run", "--board", "mine", "majority"), "--board says what to run"),
+        (("run", "--board", "", "majority"), "--board says what to run"),
     ],
 )
 def test_bad_input_gets_one_line(cli: Cli, board: Path, arguments: tuple[str, ...], said: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import sqlite3
 import stat
 import subprocess
@@ -408,3 +409,9 @@ def test_what_is_stored_beside_an_answer(cache: ResponseCache) -> None:
     db.close()
     assert json.loads(row[0]) == fields
     assert row[1:] == (__version__, None)
+
+
+def test_a_pipe_is_no_store(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "c.sqlite")
+    with pytest.raises(StoreError, match="is no regular file; choose another one with --cache FILE"):
+        cache_file.CacheFile(tmp_path / "c.sqlite").writing()
