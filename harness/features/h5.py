@@ -33,6 +33,9 @@ WAITING = 20
 MEMORY = 1 << 30
 """Bytes of address space for the process itself, beside four times the largest array."""
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Each thread that numpy begins takes address space; large machines would begin a hundred."""
+
 REFUSED = "refused.txt"
 
 
@@ -51,7 +54,7 @@ def read_h5(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         # -P: no module is looked for where the command was typed, which may be where the file of a stranger lies.
         command = [sys.executable, "-P", "-m", "harness.features.h5", str(path), folder, *names]
         known = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(known)}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(known), **ONE_THREAD}
         seconds = WAITING * _seconds(path)
         try:
             done = subprocess.run(command, check=False, capture_output=True, env=environment, timeout=seconds)
@@ -100,6 +103,7 @@ def read_here(path: Path, names: Sequence[str]) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Reads what the command line names, within bounds of time and memory."""
     path, folder, *names = sys.argv[1:]
     seconds, most = _seconds(Path(path)), MEMORY + 4 * max(MAX_UNPACKED, Path(path).stat().st_size)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))

@@ -69,7 +69,7 @@ class RunLog:
         self._config_id, self._made_with = config_id, dict(made_with)
         with disk(path):
             self.content, size = self._read(path) if path.exists() else (LogContent(), 0)
-            self._file: BinaryIO = path.open("r+b" if size else "wb", buffering=0)
+            self._file: BinaryIO = path.open("r+b" if size else "wb")
             self._file.truncate(size)
             self._file.seek(size)
         self._synced = time.monotonic() - SYNC_SECONDS
@@ -125,6 +125,7 @@ class RunLog:
     def _append(self, *records: dict[str, Any]) -> None:
         with self._writing():
             self._file.write(b"".join(map(_line, records)))
+            self._file.flush()
             if time.monotonic() - self._synced >= SYNC_SECONDS:
                 os.fsync(self._file.fileno())
                 self._synced = time.monotonic()

@@ -46,7 +46,7 @@ def test_npz_by_split_and_id(splits: dict[str, Split], tmp_path: Path) -> None:
 def test_no_module_that_lies_beside_an_h5_is_run(
     splits: dict[str, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("h5py")
+    pytest.importorskip("h5py", reason="h5py is not installed: pip install 'erc-harness[models]'")
     monkeypatch.chdir(tmp_path)
     for name in ("h5py.py", "json.py", "numpy.py"):
         (tmp_path / name).write_text("open('ran', 'w')")

@@ -100,20 +100,20 @@ class _CutRun:
         """Takes up the run until it ends, or the stack is left; returns its outcome if there is nothing for shards."""
 
         def make() -> tuple[RunStatus, str]:
-            found = self._stack.enter_context(begun(self._run, self._settings, lambda progress: None))
-            if found is None:
+            with ExitStack() as own:
+                found = own.enter_context(begun(self._run, self._settings, lambda progress: None))
+                if found is None:
+                    return "done", ""
+                self._begun = found
+                found.learn()
+                self.parts = list(cut_run(found, self._n_shards))
+                if not self.parts:
+                    return "done", found.complete()
+                self._stack = stack.enter_context(own.pop_all())
                 return "done", ""
-            self._begun = found
-            found.learn()
-            self.parts = list(cut_run(found, self._n_shards))
-            return "done", "" if self.parts else found.complete()
 
-        stack.push(self._stack)
         outcome = outcome_of(self._run, make)
-        if self.parts:
-            return None
-        self._stack.close()
-        return outcome
+        return None if self.parts else outcome
 
     def join(self, part: PreparedRun, said: Progress) -> Progress:
         """Returns how far the run has come when one of its shards has come so far."""
@@ -142,11 +142,14 @@ class _CutRun:
         if len(self._outcomes) < len(self.parts):
             return None
         merged = outcome_of(self._run, self._merge)
-        self._stack.close()
         return replace(merged, seconds=max(one.seconds for one in (merged, outcome)))
 
     def _merge(self) -> tuple[RunStatus, str]:
-        """Seals the run if every shard is done."""
+        """Seals the run if every shard is done, and lets go of it."""
+        with self._stack:
+            return self._seal()
+
+    def _seal(self) -> tuple[RunStatus, str]:
         for status in ("failed", "incomplete"):
             if told := [one.detail for one in self._outcomes if one.status == status]:
                 return status, f"{len(told)} of {len(self.parts)} shards: {told[0]}"
