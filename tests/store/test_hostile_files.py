@@ -92,6 +92,15 @@ def test_a_log_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
         RunLog(tmp_path / "run.log.jsonl", "0" * 8, {}, "2026-01-01")
 
 
+def test_a_log_that_cannot_be_flushed_says_so_when_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = RunLog(tmp_path / "run.log.jsonl", "0" * 8, {}, "2026-01-01")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: os.write(-1, b""))
+    with pytest.raises(StoreError, match="cannot write .*run.log.jsonl"):
+        log.close()
+
+
 @pytest.mark.parametrize("parse", [parse_json, lambda text: parse_toml(f"a = {text}")], ids=["json", "toml"])
 def test_depth_is_bounded(parse: Callable[[str], Any]) -> None:
     assert parse("[" * 30 + "]" * 30)
