@@ -22,7 +22,7 @@ from baselines.graph.settings import check_window
 from baselines.neural.predictor import Dimensions, NeuralPredictor
 from harness.errors import ConfigError
 from harness.predictors import PredictorCard, register_predictor
-from harness.predictors.featured import check_positive
+from harness.predictors.checks import check_positive
 
 if TYPE_CHECKING:
     from torch import nn

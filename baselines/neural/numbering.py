@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data import Split
 from harness.errors import DataError
 from harness.features.features import Rows
 from harness.predictors.featured import Stream
@@ -47,6 +48,14 @@ def number_speakers(names: Sequence[str]) -> NDArray[np.int64]:
     """
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
+
+
+def labelled_dialogues(split: Split) -> list[Dialogue]:
+    """Returns the dialogues of a split that have a label; raises DataError if there are none."""
+    dialogues = [d for d in split.dialogues if d.labelled()]
+    if not dialogues:
+        raise DataError(f"{split.dataset}, split {split.name!r}: no utterance has a label; expected some")
+    return dialogues
 
 
 def number_labels(dialogues: Sequence[Dialogue], label_set: LabelSet) -> list[list[int]]:

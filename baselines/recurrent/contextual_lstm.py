@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from baselines.neural.predictor import Dimensions, NeuralPredictor
 from harness.predictors import PredictorCard, register_predictor
-from harness.predictors.featured import check_positive
+from harness.predictors.checks import check_positive
 
 if TYPE_CHECKING:
     from torch import nn

@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from baselines.neural.predictor import Dimensions, NeuralPredictor
-from harness.errors import ConfigError
 from harness.predictors import PredictorCard, register_predictor
-from harness.predictors.featured import check_positive
+from harness.predictors.checks import check_not_negative, check_positive
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,10 +65,9 @@ class DialogueCrn(NeuralPredictor):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(hidden=self.hidden, layers=self.layers)
-        least = {"situation_steps": self.situation_steps, "speaker_steps": self.speaker_steps, "focus": self.focus}
-        for name, value in least.items():
-            if not value >= 0:
-                raise ConfigError(f"parameter {name!r}: got {value!r}, expected 0 or more")
+        check_not_negative(
+            situation_steps=self.situation_steps, speaker_steps=self.speaker_steps, focus=self.focus
+        )  # fmt: skip
 
     def build(self, dimensions: Dimensions) -> "nn.Module":
         """Returns the network."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 from baselines.neural.predictor import Dimensions, NeuralPredictor
 from harness.errors import ConfigError
 from harness.predictors import PredictorCard, register_predictor
-from harness.predictors.featured import check_positive
+from harness.predictors.checks import check_not_negative, check_positive
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -84,9 +84,9 @@ class SaclLstm(NeuralPredictor):
         check_positive(hidden=self.hidden, layers=self.layers)
         if not self.temperature >= 1e-3:
             raise ConfigError(f"parameter 'temperature': got {self.temperature!r}, expected 0.001 or more")
-        for name in ("focus", "contrast", "contrast_attacked", "attack"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"parameter {name!r}: got {getattr(self, name)!r}, expected 0 or more")
+        check_not_negative(
+            focus=self.focus, contrast=self.contrast, contrast_attacked=self.contrast_attacked, attack=self.attack
+        )
         rates = (self.attack_rate, self.situation_rate, self.speaker_rate)
         if not all(0 <= rate <= 1 for rate in (*rates, self.situation_rate + self.speaker_rate)):
             raise ConfigError(

@@ -22,12 +22,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from baselines.transformers.fine_tuned import MINILM, FineTunedTransformer
+from baselines.transformers.encoders import MINILM
+from baselines.transformers.fine_tuned import FineTunedTransformer
 from baselines.transformers.passage import Passage
 from harness.errors import ConfigError
 from harness.features.tuned import spoken_text
 from harness.predictors import PredictorCard, register_predictor
-from harness.predictors.featured import check_positive
+from harness.predictors.checks import check_positive
 from harness.schema import DialogueView
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from baselines.transformers.passage import Passage
 from harness.data.text import canonical_text
 from harness.errors import ConfigError
 from harness.predictors import PredictorCard, register_predictor
-from harness.predictors.featured import check_positive
+from harness.predictors.checks import check_positive
 from harness.schema import DialogueView
 
 if TYPE_CHECKING:

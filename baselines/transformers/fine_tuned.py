@@ -3,56 +3,44 @@
 A system is a dataclass with its own settings, `read`, which says what of a dialogue is read, and `build`, the network.
 """
 
-import json
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.neural.numbering import number_labels
-from baselines.neural.outcome import (
-    check_packages,
-    describe_epoch,
-    make_predictions,
-    pick_device,
-    reading_weights,
-    summarise_training,
-)
+from baselines.neural.numbering import labelled_dialogues, number_labels
+from baselines.neural.outcome import check_packages, pick_device
+from baselines.neural.trained import Logits, TrainedPredictor
 from baselines.neural.views import join_beginnings
+from baselines.transformers.encoders import (
+    MINILM,
+    Precision,
+    describe_encoder,
+    encoder_named,
+    locate_encoder,
+    usual_rate,
+)
 from baselines.transformers.passage import Passage
 from harness.data import Split
-from harness.errors import ConfigError, DataError, ModelError, PredictionError
+from harness.errors import ConfigError, ModelError
 from harness.features.loading import load_encoder
-from harness.features.pretrained import Pretrained
-from harness.features.text import TextEncoder, minilm_folder
-from harness.features.tuned import LARGE, SMALL
-from harness.features.weights import Located, hub_access, locate
-from harness.predictors import Predictor
-from harness.predictors.featured import check_fraction, check_positive
-from harness.predictors.session import FitProgress, Session
-from harness.schema import DialogueView, Prediction
+from harness.features.weights import Located, hub_access
+from harness.predictors.checks import check_fraction, check_not_negative, check_positive
+from harness.predictors.session import FitProgress
+from harness.schema import DialogueView
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from baselines.neural.checkpoints import Checkpoints, Progress
-    from baselines.neural.training import Task
-
-MINILM = "minilm"
-"""The encoder that installs with pip: all-MiniLM-L6-v2."""
-
-WEIGHTS, SETTINGS = "weights.safetensors", "settings.json"
-
 
 @dataclass(eq=False)
-class FineTunedTransformer(Predictor):
+class FineTunedTransformer(TrainedPredictor[Passage]):
     """An encoder and a head that learn together from labelled dialogues, and answer.
 
     AdamW with linear warm-up and decay; batches of passages of similar length; the epoch with the highest weighted F1
@@ -76,29 +64,24 @@ class FineTunedTransformer(Predictor):
     """In the head."""
     n_tokens: int = 512
     """Of a sequence, special ones included."""
-    class_weights: Literal["none", "train"] = "none"
-    """Whether rare labels weigh more in the loss, in inverse proportion to their training counts."""
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     """In which it learns: bf16 takes half the time where processor or GPU have it. Answers are given in fp32."""
-    seed: int = 0
 
+    all_threads: ClassVar[bool] = True
     causal: ClassVar[bool] = False
     """Whether one passage answers for a whole dialogue and no answer depends on later utterances; goes with context
     "past": a dialogue is then computed once, not once for each target."""
     max_norm: ClassVar[float] = 1.0
     """To which the gradient of all weights together is cut."""
     code_modules: ClassVar[tuple[str, ...]] = (
-        *(f"baselines.neural.{name}" for name in ("training", "checkpoints", "views", "outcome", "numbering")),
-        *(f"baselines.transformers.{name}" for name in ("passage", "batches", "optimizing")),
+        *TrainedPredictor.code_modules,
+        *(f"baselines.neural.{name}" for name in ("views", "numbering")),
+        *(f"baselines.transformers.{name}" for name in ("encoders", "passage", "batches", "optimizing")),
         "harness.features.loading",
         "harness.features.tuned",
     )
 
-    _session: Session = field(default_factory=Session, init=False, repr=False)
-    _labels: tuple[str, ...] = field(default=(), init=False, repr=False)
     _tokenizer: Any = field(default=None, init=False, repr=False)
-    _network: "nn.Module | None" = field(default=None, init=False, repr=False)
-    _training: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     # What a system says
 
@@ -161,22 +144,14 @@ class FineTunedTransformer(Predictor):
     # What the harness asks of every predictor
 
     def __post_init__(self) -> None:
-        check_positive(
-            epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.peak_rate, n_tokens=self.n_tokens
-        )
-        check_fraction(dropout=self.dropout, warmup=self.warmup)
+        super().__post_init__()
+        check_positive(learning_rate=self.peak_rate, n_tokens=self.n_tokens)
+        check_fraction(warmup=self.warmup)
+        check_not_negative(weight_decay=self.weight_decay)
         if self.n_tokens < 3:
             raise ConfigError(f"n_tokens {self.n_tokens!r}: expected 3 or more, two of which are special ones")
-        if self.precision not in ("fp32", "bf16"):
-            raise ConfigError(f"precision {self.precision!r}: expected fp32 or bf16")
-        if self.patience < 0 or not self.weight_decay >= 0:
-            raise ConfigError(
-                f"patience {self.patience!r}, weight_decay {self.weight_decay!r}: expected 0 or more of each"
-            )
-
-    def use(self, session: Session) -> None:
-        """Takes whether anything may be downloaded, where checkpoints belong, and whom to tell."""
-        self._session = session
+        if self.precision not in get_args(Precision):
+            raise ConfigError(f"precision {self.precision!r}: expected {' or '.join(get_args(Precision))}")
 
     def fit(self, train: Split, dev: Split) -> None:
         """Fine-tunes, and keeps the weights of the epoch with the highest weighted F1 on dev.
@@ -187,133 +162,98 @@ class FineTunedTransformer(Predictor):
             MissingDependencyError: torch or transformers is not installed.
         """
         check_packages("torch", "transformers", "safetensors")
-        from baselines.neural.training import Plan
-        from baselines.neural.training import train as train_network
-
         self._labels = train.label_set.labels
-        self._tokenizer, network = self._new_network()
+        network = self.new_network()
         passages, dev_passages = self._read_split(train), self._read_split(dev)
-        plan = Plan(self.epochs, self.batch_size, self.patience, self.seed, all_threads=True)
-        n_updates = -(-len(passages) // self.batch_size)
-
-        def tell(progress: "Progress", plan: Plan) -> None:
-            done, total = progress.epoch * n_updates, plan.epochs * n_updates
-            self._session.report(FitProgress(done, total, describe_epoch(progress)))
-
-        with self._own_randomness():
+        n_batches = -(-len(passages) // self.batch_size)
+        with self.seeded():
             self.prepare(network, passages)
-        task = self._task(network, passages, dev_passages, self.epochs * n_updates)
-        progress = train_network(task, plan, self._checkpoints(), tell)
-        self._network = network
-        self._training = summarise_training(network, progress, pick_device())
-
-    def predict_batch(self, dialogues: Sequence[DialogueView]) -> Iterator[list[Prediction]]:
-        """Yields the likeliest labels with probabilities; no answer depends on the other dialogues."""
-        if self._network is None:
-            raise PredictionError(f"{type(self).__name__} has learned nothing yet; call fit or load first")
-        yield from self._answer(self._network, dialogues, *self._read_views(dialogues))
-
-    def predict_epochs(self, dialogues: Sequence[DialogueView]) -> Iterator[tuple[int, list[list[Prediction]]]]:
-        """Yields (epoch, predictions) for the weights after every epoch, where the session keeps them."""
-        if self._session.checkpoints is not None and self._network is not None:
-            _, network = self._new_network()
-            passages, owners = self._read_views(dialogues)
-            for epoch in self._checkpoints().epochs(network):
-                yield epoch, list(self._answer(network, dialogues, passages, owners))
-
-    def save(self, folder: Path) -> None:
-        """Writes the weights, and labels and what came of the training."""
-        from safetensors.torch import save_model
-
-        if self._network is None:
-            raise PredictionError(f"{type(self).__name__} has learned nothing yet; call fit or load first")
-        save_model(self._network, str(folder / WEIGHTS))
-        settings = {"labels": self._labels, "training": self._training}
-        (folder / SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
+        optimizer = self.make_optimizer(network, self.epochs * n_batches)
+        backward = self._backward(network, optimizer, passages, self.epochs * n_batches)
+        self.learn(network, optimizer, passages, dev_passages, backward, steps=n_batches)
 
     def load(self, folder: Path) -> None:
         """Restores what `save` wrote, over the encoder as it was published; raises StoreError, and as `load_base`."""
-        check_packages("torch", "transformers", "safetensors")
-        from safetensors.torch import load_model
-
-        with reading_weights(folder):
-            settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-            self._labels, self._training = tuple(settings["labels"]), settings["training"]
-            self._tokenizer, self._network = self._new_network()
-            load_model(self._network, folder / WEIGHTS)
+        check_packages("transformers")
+        super().load(folder)
 
     def facts(self) -> dict[str, Any]:
         """Returns which weights the encoder begins with, and what came of the training; raises as `locate_base`."""
-        where = self.locate_base()
-        content = {"content": TextEncoder().fingerprint} if self.encoder == MINILM else {}
-        encoder = {"encoder": {"name": where.name, "revision": where.commit, **content}}
-        return encoder | ({"training": self._training} if self._training else {})
+        return {"encoder": describe_encoder(self.locate_base()), **super().facts()}
 
     @classmethod
     def identify(cls, params: Mapping[str, Any]) -> dict[str, Any]:
         """Returns parameters with name and content in the place of a path to an encoder."""
-        name = params["encoder"]
-        return {**params, "encoder": name if name == MINILM else Pretrained.named(name)}
-
-    # Parts
+        return {**params, "encoder": encoder_named(params["encoder"])}
 
     @property
     def peak_rate(self) -> float:
         """Learning rate at its peak."""
-        usual = SMALL if self.encoder == MINILM else LARGE
-        return usual.learning_rate if self.learning_rate is None else self.learning_rate
+        return usual_rate(self.encoder) if self.learning_rate is None else self.learning_rate
 
     def locate_base(self) -> Located:
-        """Returns where the encoder lies on this machine, or at the hub.
+        """Returns where the encoder lies; raises as `locate_encoder`."""
+        return locate_encoder(self.encoder, download=self._session.calls.download)
 
-        Raises:
-            ModelError, MissingDependencyError: nowhere.
-        """
-        if self.encoder == MINILM:
-            return Located(str(minilm_folder()), None, MINILM)
-        return locate(self.encoder, download=self._session.calls.download)
+    # What its family says
 
-    def _new_network(self) -> "tuple[Any, nn.Module]":
-        """Returns (tokenizer, network) before any training, new weights drawn from the seed, on its device."""
-        with self._own_randomness():
-            tokenizer, encoder = self.load_base()
-            if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
+    def new_network(self) -> "nn.Module":
+        """Returns a network around the encoder as it was published, whose tokenizer is kept."""
+        with self.seeded():
+            self._tokenizer, encoder = self.load_base()
+            if self._tokenizer.cls_token_id is None or self._tokenizer.sep_token_id is None:
                 raise ModelError(
                     f"encoder {self.encoder!r}: its tokenizer has no token to begin or to separate texts; "
                     "expected an encoder such as BERT, RoBERTa or XLNet"
                 )
-            if self.n_tokens > tokenizer.model_max_length:
-                raise ConfigError(
-                    f"n_tokens {self.n_tokens!r}: encoder {self.encoder!r} reads {tokenizer.model_max_length} at most"
-                )
-            return tokenizer, self.build(encoder, tokenizer, len(self._labels)).to(pick_device())
+            longest = self._tokenizer.model_max_length
+            if self.n_tokens > longest:
+                raise ConfigError(f"n_tokens {self.n_tokens!r}: encoder {self.encoder!r} reads {longest} at most")
+            return self.build(encoder, self._tokenizer, len(self._labels)).to(pick_device())
 
-    @contextmanager
-    def _own_randomness(self) -> Iterator[None]:
-        """Seeds torch, and leaves everybody else's numbers as they were."""
-        import torch
+    def read_views(self, views: Sequence[DialogueView]) -> tuple[list[Passage], list[slice]]:
+        """Returns the passages that answer for views, and which of them belong to each view."""
+        whole, belongs = join_beginnings(views) if self.causal else (list(views), list(range(len(views))))
+        read = [list(self.read(view, self._tokenizer)) for view in whole]
+        parts = [slice(*ends) for ends in pairwise(accumulate(map(len, read), initial=0))]
+        return [passage for own in read for passage in own], [parts[i] for i in belongs]
 
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            yield
+    def size(self, item: Passage) -> int:
+        """Returns the number of tokens."""
+        return item.n_tokens
 
-    def _checkpoints(self) -> "Checkpoints":
-        from baselines.neural.checkpoints import Checkpoints
+    def gold(self, item: Passage) -> NDArray[np.int64]:
+        """Returns a label for each answer."""
+        return item.gold()
 
-        return Checkpoints(self._session.checkpoints)
+    def logits(self, network: "nn.Module", items: Sequence[Passage]) -> list[Logits]:
+        """Returns logits of each answer of each passage, computed in portions."""
+        from baselines.transformers.batches import portions
 
-    def _task(
-        self, network: "nn.Module", passages: list[Passage], dev: list[Passage], n_updates: int
-    ) -> "Task[Passage]":
+        rows = np.concatenate([network(portion).float().cpu().numpy() for portion in portions(items)])
+        ends = accumulate((len(passage.answers) for passage in items), initial=0)
+        return [rows[start:end] for start, end in pairwise(ends)]
+
+    def rows_of(self, view: DialogueView, items: Sequence[Passage], logits: Sequence[Logits]) -> Logits:
+        """Returns those at the positions of the targets."""
+        rows = {
+            position: row
+            for passage, own in zip(items, logits, strict=True)
+            for position, row in zip(passage.answers, own, strict=True)
+        }
+        return np.stack([rows[position] for position in view.target_positions])
+
+    # Parts
+
+    def _backward(
+        self, network: "nn.Module", optimizer: "torch.optim.Optimizer", passages: Sequence[Passage], n_updates: int
+    ) -> Callable[[Sequence[Passage]], float]:
+        """Returns what computes the gradients of a batch; labels weigh by their counts in all training passages."""
         from torch.nn.utils import clip_grad_norm_
 
-        from baselines.neural.training import Task, class_weights
         from baselines.transformers.optimizing import computing_in, updates_made
 
-        weights = None
-        if self.class_weights == "train":
-            weights = class_weights([p.gold() for p in passages], len(self._labels)).to(pick_device())
-        optimizer = self.make_optimizer(network, n_updates)
+        weights = self.label_weights(passages)
 
         def backward(batch: Sequence[Passage]) -> float:
             network.zero_grad()
@@ -325,53 +265,14 @@ class FineTunedTransformer(Predictor):
             self._session.report(FitProgress(updates_made(optimizer), n_updates, f"fine-tuning, loss {value:.3f}"))
             return value
 
-        return Task(
-            network, optimizer, passages, dev, lambda p: p.n_tokens, backward,
-            lambda batch: self._logits(network, batch), Passage.gold, len(self._labels),
-        )  # fmt: skip
-
-    def _logits(self, network: "nn.Module", passages: Sequence[Passage]) -> list[NDArray[np.float32]]:
-        """Returns logits float32 (n_answers, n_labels) of each passage, answered in portions."""
-        from baselines.transformers.batches import portions
-
-        rows = np.concatenate([network(portion).float().cpu().numpy() for portion in portions(passages)])
-        ends = accumulate((len(passage.answers) for passage in passages), initial=0)
-        return [rows[start:end] for start, end in pairwise(ends)]
+        return backward
 
     def _read_split(self, split: Split) -> list[Passage]:
         """Returns the passages of a split that answer for a labelled utterance, with labels."""
-        dialogues = [d for d in split.dialogues if d.labelled()]
-        if not dialogues:
-            raise DataError(f"{split.dataset}, split {split.name!r}: no utterance has a label; expected some")
+        dialogues = labelled_dialogues(split)
         views = [next(d.views("full", split.label_set)) for d in dialogues]
         return [
             replace(passage, labels=tuple(labels[i] for i in passage.answers))
             for view, labels in zip(views, number_labels(dialogues, split.label_set), strict=True)
             for passage in self.read(view, self._tokenizer)
         ]
-
-    def _read_views(self, views: Sequence[DialogueView]) -> tuple[list[Passage], list[tuple[int, int]]]:
-        """Returns the passages that answer for views, and for each view where its own begin and end."""
-        whole, belongs = join_beginnings(views) if self.causal else (list(views), list(range(len(views))))
-        read = [list(self.read(view, self._tokenizer)) for view in whole]
-        ends = list(pairwise(accumulate(map(len, read), initial=0)))
-        return [passage for own in read for passage in own], [ends[i] for i in belongs]
-
-    def _answer(
-        self,
-        network: "nn.Module",
-        views: Sequence[DialogueView],
-        passages: Sequence[Passage],
-        owners: Sequence[tuple[int, int]],
-    ) -> Iterator[list[Prediction]]:
-        from baselines.neural.training import predict_items
-
-        answers = predict_items(network, passages, lambda batch: self._logits(network, batch), lambda p: p.n_tokens)
-        for view, (start, end) in zip(views, owners, strict=True):
-            rows = {
-                position: row
-                for passage, own in zip(passages[start:end], answers[start:end], strict=True)
-                for position, row in zip(passage.answers, own, strict=True)
-            }
-            logits = np.stack([rows[position] for position in view.target_positions])
-            yield make_predictions(view, logits, self._labels)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
-Precision = Literal["fp32", "bf16"]
-"""In which matrices are multiplied while a network learns; weights, sums and losses are float32 with both."""
+from baselines.transformers.encoders import Precision
 
 
 def computing_in(precision: Precision, network: nn.Module) -> torch.autocast:

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from baselines.neural.outcome import make_predictions, reading_weights
-from baselines.transformers.fine_tuned import MINILM
+from baselines.transformers.encoders import MINILM, encoder_named
 from harness.data import Split
 from harness.errors import PredictionError
-from harness.features.pretrained import Pretrained
 from harness.predictors import PredictorCard, register_predictor
 from harness.predictors.featured import FeaturePredictor, Stream
 from harness.schema import DialogueView, Prediction
@@ -48,6 +47,7 @@ class Roberta(FeaturePredictor):
     code_modules: ClassVar[tuple[str, ...]] = (
         *FeaturePredictor.code_modules,
         "baselines.neural.outcome",
+        "baselines.transformers.encoders",
         "harness.features.tuned",
         "harness.features.tuning",
     )
@@ -90,8 +90,7 @@ class Roberta(FeaturePredictor):
     @classmethod
     def identify(cls, params: Mapping[str, Any]) -> dict[str, Any]:
         """Returns parameters with name and content in the place of a path to an encoder."""
-        name = params["encoder"]
-        return {**params, "encoder": name if name == MINILM else Pretrained.named(name)}
+        return {**params, "encoder": encoder_named(params["encoder"])}
 
     @classmethod
     def refine_card(cls, card: PredictorCard, params: Mapping[str, Any]) -> PredictorCard:

@@ -31,12 +31,11 @@ from baselines.transformers.passage import Passage
 from harness.data import Split
 from harness.data.damage import SEAL, seal
 from harness.data.writing import disk, settle
-from harness.errors import ConfigError
 from harness.features import ENCODERS, EncoderName, Features, FeatureSource
 from harness.features.features import Rows
 from harness.features.tuned import spoken_text
 from harness.predictors import PredictorCard, register_predictor
-from harness.predictors.featured import check_positive
+from harness.predictors.checks import check_not_negative, check_positive
 from harness.predictors.session import FitProgress, Session
 from harness.schema import DialogueView
 
@@ -93,8 +92,7 @@ class TodkatNoKb(FineTunedTransformer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(topics=self.topics)
-        if self.topic_epochs < 0:
-            raise ConfigError(f"parameter 'topic_epochs': got {self.topic_epochs!r}, expected 0 or more")
+        check_not_negative(topic_epochs=self.topic_epochs)
 
     def read(self, view: DialogueView, tokenizer: Any) -> Iterator[InformedPassage]:
         """Yields the whole view as one passage."""

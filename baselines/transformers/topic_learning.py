@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from baselines.neural.training import Plan
-from baselines.transformers.optimizing import Precision, computing_in, make_adamw
+from baselines.transformers.encoders import Precision
+from baselines.transformers.optimizing import computing_in, make_adamw
 from baselines.transformers.todkat_network import TodkatNetwork
 from harness.errors import ConfigError, ModelError
 from harness.features.grouping import draw_batches

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from harness.data import Split
 from harness.errors import DataError, PredictionError
 from harness.predictors import PredictorCard, register_predictor
-from harness.predictors.featured import FeaturePredictor, check_positive
+from harness.predictors.checks import check_positive
+from harness.predictors.featured import FeaturePredictor
 from harness.schema import DialogueView, Prediction
 
 MODEL, LABELS = "model.npz", "labels.json"

@@ -12,38 +12,29 @@ reaches further; words of the file that train lacks are unknown; the epoch is ch
 vectors are learned. Learning rate, dropout and the width of learned vectors were chosen on MELD's dev split.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.neural.outcome import (
-    check_packages,
-    describe_epoch,
-    make_predictions,
-    pick_device,
-    reading_weights,
-    summarise_training,
-)
+from baselines.neural.numbering import NO_LABEL
+from baselines.neural.outcome import check_packages, pick_device
+from baselines.neural.trained import Logits, TrainedPredictor
 from baselines.utterance.words import Vocabulary, WordVectors, repeated_words
 from harness.data import Split
-from harness.errors import ConfigError, PredictionError
 from harness.features.weights import content_name
-from harness.predictors import Predictor, PredictorCard, register_predictor
-from harness.predictors.featured import check_fraction, check_positive
-from harness.predictors.session import FitProgress, Session
-from harness.schema import DialogueView, Prediction
+from harness.predictors import PredictorCard, register_predictor
+from harness.predictors.checks import check_not_negative, check_positive
+from harness.schema import DialogueView
 
 if TYPE_CHECKING:
-    from baselines.neural.checkpoints import Checkpoints, Progress
-    from baselines.neural.training import Plan, Task
-    from baselines.utterance.text_cnn_network import TextCnnNetwork
+    from torch import nn
 
-WEIGHTS, SETTINGS = "weights.safetensors", "settings.json"
+    from baselines.utterance.text_cnn_network import TextCnnNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +61,7 @@ class NumberedUtterance:
     ),
 )
 @dataclass(eq=False)
-class TextCnn(Predictor):
+class TextCnn(TrainedPredictor[NumberedUtterance]):
     """Reads the words of the utterance alone."""
 
     word_vectors: str | None = None
@@ -78,44 +69,33 @@ class TextCnn(Predictor):
     width: int = 100
     """Of learned word vectors; a file has its own."""
     epochs: int = 20
-    """At most; the one with the highest weighted F1 on dev is kept."""
     patience: int = 5
-    """Epochs without a better one after which training stops; 0: never."""
     batch_size: int = 64
     """Utterances."""
     learning_rate: float = 1e-3
     l2: float = 0.0
     """Added to the gradient as l2 * weight."""
     dropout: float = 0.5
-    seed: int = 0
 
     maps: ClassVar[int] = 50
     """Filters of each length."""
     hidden: ClassVar[int] = 100
     code_modules: ClassVar[tuple[str, ...]] = (
-        "baselines.utterance.words", "baselines.utterance.text_cnn_network",
-        "baselines.neural.training", "baselines.neural.checkpoints", "baselines.neural.outcome",
-    )  # fmt: skip
+        *TrainedPredictor.code_modules,
+        "baselines.neural.numbering",
+        *(f"baselines.utterance.{name}" for name in ("words", "text_cnn_network")),
+    )
 
-    _session: Session = field(default_factory=Session, init=False, repr=False)
-    _labels: tuple[str, ...] = field(default=(), init=False, repr=False)
     _vocabulary: Vocabulary = field(default=Vocabulary(()), init=False, repr=False)
+    _width: int = field(default=0, init=False, repr=False)
+    """Of the word vectors, whether learned or given."""
     _vectors: NDArray[np.float32] | None = field(default=None, init=False, repr=False)
     """float32 (n_numbers, width), of a file; None where vectors are learned, and after `load`."""
-    _network: "TextCnnNetwork | None" = field(default=None, init=False, repr=False)
-    _training: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_positive(
-            width=self.width, epochs=self.epochs, batch_size=self.batch_size, learning_rate=self.learning_rate
-        )
-        check_fraction(dropout=self.dropout)
-        if self.patience < 0 or not self.l2 >= 0:
-            raise ConfigError(f"patience {self.patience!r}, l2 {self.l2!r}: expected 0 or more of each")
-
-    def use(self, session: Session) -> None:
-        """Takes whom to tell, and where checkpoints go."""
-        self._session = session
+        super().__post_init__()
+        check_positive(width=self.width, learning_rate=self.learning_rate)
+        check_not_negative(l2=self.l2)
 
     @classmethod
     def identify(cls, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,117 +119,93 @@ class TextCnn(Predictor):
             MissingDependencyError: torch is not installed.
         """
         check_packages("torch", "safetensors")
-        from baselines.neural.training import Plan
-        from baselines.neural.training import train as train_network
+        import torch
 
         self._labels = train.label_set.labels
         texts = [u.text for u in train.utterances()]
         if self.word_vectors is None:
-            self._vocabulary, self._vectors = repeated_words(texts), None
+            self._vocabulary, self._vectors, self._width = repeated_words(texts), None, self.width
         else:
             self._vocabulary, self._vectors = WordVectors(self.word_vectors).vectors_of(texts)
-        network = self._network = self._new_network(self.width if self._vectors is None else self._vectors.shape[1])
-        plan = Plan(self.epochs, self.batch_size, self.patience, self.seed)
-        task = self._task(network, self._number_split(train), self._number_split(dev))
-        progress = train_network(task, plan, self._checkpoints(), self._tell_epoch)
-        self._training = summarise_training(network, progress, pick_device()) | {
-            "n_parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
-            "n_words": len(self._vocabulary.words),
-        }
+            self._width = self._vectors.shape[1]
+        network = self.new_network()
+        learning = [p for p in network.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(learning, lr=self.learning_rate, weight_decay=self.l2)
+        items = self._number_split(train)
+        self.learn(network, optimizer, items, self._number_split(dev), self._backward(network, items))
+        self._training |= {"n_parameters": sum(map(torch.numel, learning)), "n_words": len(self._vocabulary.words)}
 
-    def predict_batch(self, dialogues: Sequence[DialogueView]) -> Iterator[list[Prediction]]:
-        """Yields the likeliest labels with probabilities; no answer depends on the other views."""
-        if self._network is None:
-            raise PredictionError("textcnn has learned nothing yet; call fit or load first")
-        yield from self._answer(self._network, dialogues)
+    # What its family says
 
-    def predict_epochs(self, dialogues: Sequence[DialogueView]) -> Iterator[tuple[int, list[list[Prediction]]]]:
-        """Yields (epoch, predictions) for the weights after every epoch, where the session keeps them."""
-        if self._session.checkpoints is not None and self._network is not None:
-            network = self._new_network(self._network.words.embedding_dim)
-            for epoch in self._checkpoints().epochs(network):
-                yield epoch, list(self._answer(network, dialogues))
-
-    def save(self, folder: Path) -> None:
-        """Writes weights, word vectors among them, and words, labels and what came of the training."""
-        from safetensors.torch import save_model
-
-        if self._network is None:
-            raise PredictionError(f"{type(self).__name__} has learned nothing yet; call fit or load first")
-        save_model(self._network, str(folder / WEIGHTS))
-        settings = {
-            "labels": self._labels, "words": self._vocabulary.words, "width": self._network.words.embedding_dim,
-            "training": self._training,
-        }  # fmt: skip
-        (folder / SETTINGS).write_text(json.dumps(settings) + "\n", encoding="utf-8")
-
-    def load(self, folder: Path) -> None:
-        """Restores what `save` wrote; the file of word vectors is not needed."""
-        check_packages("torch", "safetensors")
-        from safetensors.torch import load_model
-
-        with reading_weights(folder):
-            settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-            self._labels, self._training = tuple(settings["labels"]), settings["training"]
-            self._vocabulary = Vocabulary(tuple(settings["words"]))
-            self._network = self._new_network(settings["width"])
-            load_model(self._network, folder / WEIGHTS)
-
-    def facts(self) -> dict[str, Any]:
-        """Returns what came of the training."""
-        return {"training": self._training} if self._training else {}
-
-    # Parts
-
-    def _new_network(self, width: int) -> "TextCnnNetwork":
-        """Returns a network with weights drawn from the seed, on its device; word vectors are those of the file."""
+    def new_network(self) -> "TextCnnNetwork":
+        """Returns a network for the vocabulary; word vectors are those of the file."""
         import torch
 
         from baselines.utterance.text_cnn_network import TextCnnNetwork
 
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+        with self.seeded():
             network = TextCnnNetwork(
-                len(self._vocabulary), width, self.maps, self.hidden, len(self._labels), self.dropout,
+                len(self._vocabulary), self._width, self.maps, self.hidden, len(self._labels), self.dropout,
                 frozen=self.word_vectors is not None,
             )  # fmt: skip
         if self._vectors is not None:
             network.words.weight.data.copy_(torch.from_numpy(self._vectors))
         return network.to(pick_device())
 
-    def _checkpoints(self) -> "Checkpoints":
-        from baselines.neural.checkpoints import Checkpoints
+    def read_views(self, views: Sequence[DialogueView]) -> tuple[list[NumberedUtterance], list[slice]]:
+        """Returns the targets of all views, and which of them belong to each view."""
+        items = [NumberedUtterance(self._vocabulary.number(u.text), NO_LABEL) for view in views for u in view.targets]
+        ends = accumulate((len(view.targets) for view in views), initial=0)
+        return items, [slice(*own) for own in pairwise(ends)]
 
-        return Checkpoints(self._session.checkpoints)
+    def size(self, item: NumberedUtterance) -> int:
+        """Returns the number of words."""
+        return len(item)
 
-    def _task(
-        self, network: "TextCnnNetwork", train: list[NumberedUtterance], dev: list[NumberedUtterance]
-    ) -> "Task[NumberedUtterance]":
+    def gold(self, item: NumberedUtterance) -> NDArray[np.int64]:
+        """Returns the label of the utterance."""
+        return np.array([item.label])
+
+    def logits(self, network: "nn.Module", items: Sequence[NumberedUtterance]) -> list[Logits]:
+        """Returns one row for each utterance."""
+        from baselines.utterance.text_cnn_network import pad_words
+
+        return list(network(*pad_words([one.words for one in items], pick_device())).cpu().numpy()[:, None])
+
+    def rows_of(self, view: DialogueView, items: Sequence[NumberedUtterance], logits: Sequence[Logits]) -> Logits:
+        """Returns one row after the other."""
+        return np.concatenate(logits)
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the words that are known, and the width of their vectors."""
+        return {"words": self._vocabulary.words, "width": self._width}
+
+    def restore(self, settings: dict[str, Any], folder: Path) -> None:
+        """Takes back the words; their vectors are among the weights, and the file of them is not needed."""
+        self._vocabulary, self._width = Vocabulary(tuple(settings["words"])), settings["width"]
+
+    # Parts
+
+    def _backward(
+        self, network: "TextCnnNetwork", items: Sequence[NumberedUtterance]
+    ) -> Callable[[Sequence[NumberedUtterance]], float]:
+        """Returns what computes the gradients of a batch; labels weigh by their counts in all training items."""
         import torch
         from torch.nn.functional import cross_entropy
 
-        from baselines.neural.training import Task
         from baselines.utterance.text_cnn_network import pad_words
+
+        weights = self.label_weights(items)
 
         def backward(batch: Sequence[NumberedUtterance]) -> float:
             network.zero_grad()
             logits = network(*pad_words([one.words for one in batch], pick_device()))
-            loss = cross_entropy(logits, torch.tensor([one.label for one in batch], device=logits.device))
+            gold = torch.tensor([one.label for one in batch], device=logits.device)
+            loss = cross_entropy(logits, gold, weight=weights)
             loss.backward()  # type: ignore[no-untyped-call]
             return float(loss.detach())
 
-        learning = [p for p in network.parameters() if p.requires_grad]
-        optimizer = torch.optim.Adam(learning, lr=self.learning_rate, weight_decay=self.l2)
-        return Task(
-            network, optimizer, train, dev, len, backward, lambda batch: self._logits(network, batch),
-            lambda one: np.array([one.label]), len(self._labels),
-        )  # fmt: skip
-
-    def _logits(self, network: "TextCnnNetwork", batch: Sequence[NumberedUtterance]) -> list[NDArray[np.float32]]:
-        """Returns logits float32 (1, n_labels) of each utterance."""
-        from baselines.utterance.text_cnn_network import pad_words
-
-        return list(network(*pad_words([one.words for one in batch], pick_device())).cpu().numpy()[:, None])
+        return backward
 
     def _number_split(self, split: Split) -> list[NumberedUtterance]:
         """Returns the labelled utterances of a split as numbers."""
@@ -258,16 +214,3 @@ class TextCnn(Predictor):
             for u in split.utterances()
             if u.label is not None
         ]
-
-    def _answer(self, network: "TextCnnNetwork", views: Sequence[DialogueView]) -> Iterator[list[Prediction]]:
-        from baselines.neural.training import one_thread, predict_items
-
-        items = [NumberedUtterance(self._vocabulary.number(u.text), -1) for view in views for u in view.targets]
-        with one_thread():
-            answers = iter(predict_items(network, items, lambda batch: self._logits(network, batch), len))
-        for view in views:
-            logits = np.concatenate([next(answers) for _ in view.targets])
-            yield make_predictions(view, logits, self._labels)
-
-    def _tell_epoch(self, progress: "Progress", plan: "Plan") -> None:
-        self._session.report(FitProgress(progress.epoch, plan.epochs, describe_epoch(progress)))

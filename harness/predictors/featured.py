@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, get_args
 
 from harness.data import Split
-from harness.errors import ConfigError
 from harness.features import ENCODERS, EncoderName, Features, FeatureSource
 from harness.features.features import Rows
 from harness.predictors.card import PredictorCard
@@ -106,17 +105,3 @@ def _streams(params: Mapping[str, Any]) -> dict[Stream, str]:
     """Returns the encoders among parameters by kind of features, text first."""
     given = {stream: params.get("encoder" if stream == "text" else stream) for stream in STREAMS}
     return {stream: name for stream, name in given.items() if name is not None}
-
-
-def check_positive(**values: float) -> None:
-    """Raises ConfigError unless every value is above 0."""
-    for name, value in values.items():
-        if not value > 0:
-            raise ConfigError(f"parameter {name!r}: got {value!r}, expected a number above 0")
-
-
-def check_fraction(**values: float) -> None:
-    """Raises ConfigError unless every value lies in [0, 1)."""
-    for name, value in values.items():
-        if not 0 <= value < 1:
-            raise ConfigError(f"parameter {name!r}: got {value!r}, expected a number from 0 up and below 1")

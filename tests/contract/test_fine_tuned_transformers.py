@@ -82,7 +82,7 @@ def test_answers_do_not_depend_on_company_or_padding(name: str, tiny_base: Base)
     predictor = make(name, tiny_base)
     predictor.use(Session(features=FeatureSource([split("train", 4)])))
     predictor._labels = LABELS.labels
-    predictor._tokenizer, network = predictor._new_network()
+    network = predictor.new_network()
     network.eval()
     dialogues = [*split("train", 4).dialogues, *split("test", 2, n_utterances=23, people="XY").dialogues]
     whole = [next(d.views("full", LABELS)) for d in dialogues]
@@ -91,7 +91,7 @@ def test_answers_do_not_depend_on_company_or_padding(name: str, tiny_base: Base)
         alone = np.concatenate([network([passage]).numpy() for passage in passages])
         together = network(passages).numpy()
         order = np.random.default_rng(0).permutation(len(passages))
-        shuffled = predictor._logits(network, [passages[i] for i in order])
+        shuffled = predictor.logits(network, [passages[i] for i in order])
     np.testing.assert_allclose(together, alone, atol=1e-5)
     back = dict(zip(order.tolist(), shuffled, strict=True))
     np.testing.assert_allclose(np.concatenate([back[i] for i in range(len(passages))]), alone, atol=1e-5)
@@ -161,7 +161,7 @@ def test_half_precision_has_nearly_the_same_loss_and_answers_in_full(name: str, 
     passages = predictor._read_split(split("dev", 8))
     with torch.inference_mode():
         full = predictor._network.eval()(passages).numpy()
-        np.testing.assert_allclose(np.concatenate(predictor._logits(predictor._network, passages)), full, atol=1e-5)
+        np.testing.assert_allclose(np.concatenate(predictor.logits(predictor._network, passages)), full, atol=1e-5)
     assert losses["bf16"][0] == pytest.approx(losses["fp32"][0], rel=0.05)
     assert losses["bf16"] != losses["fp32"], "the products were rounded"
 

@@ -13,7 +13,8 @@ import pytest
 from telling_dialogues import LABELS, split
 
 from baselines import BUILTIN
-from baselines.neural.predictor import SETTINGS, WEIGHTS, Dimensions, NeuralPredictor
+from baselines.neural.predictor import Dimensions, NeuralPredictor
+from baselines.neural.trained import SETTINGS, WEIGHTS
 from harness.data import Split
 from harness.errors import DataError, PredictionError, StoreError
 from harness.features import FeatureSource

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.errors import ConfigError, UnknownNameError
+from harness.errors import UnknownNameError
 from harness.predictors import PredictorCard
 from harness.predictors.featured import FeaturePredictor
 from harness.schema import DialogueView, Prediction
@@ -60,12 +60,3 @@ def test_without_a_session_features_come_from_the_splits_at_hand(words_encoder: 
     known = predictor.rows(views, "dev")["text"]
     np.testing.assert_array_equal(predictor.rows(views)["text"], known)
     assert predictor.facts()["features"]["text"]["name"] == words_encoder
-
-
-def test_values_out_of_range_are_refused() -> None:
-    from harness.predictors.featured import check_fraction, check_positive
-
-    with pytest.raises(ConfigError, match="parameter 'epochs': got 0, expected a number above 0"):
-        check_positive(epochs=0)
-    with pytest.raises(ConfigError, match=r"parameter 'dropout': got 1.0, expected a number from 0 up and below 1"):
-        check_fraction(dropout=1.0)

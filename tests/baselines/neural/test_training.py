@@ -145,7 +145,7 @@ def test_checkpoints_of_another_network_are_named(words_encoder: str, tmp_path: 
     [
         ({"epochs": 0}, "'epochs': got 0"),
         ({"dropout": 1.0}, "'dropout': got 1.0"),
-        ({"patience": -1}, "patience -1"),
+        ({"patience": -1}, "'patience': got -1, expected 0 or more"),
         ({"learning_rate": float("nan")}, "'learning_rate': got nan"),
     ],
 )

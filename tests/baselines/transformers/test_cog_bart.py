@@ -34,7 +34,7 @@ def view(n: int, targets: tuple[int, ...] | None = None) -> DialogueView:
 def system(tiny_base: Callable[[str], Path]) -> CogBart:
     predictor = CogBart(encoder=str(tiny_base("bart")), dropout=0.0)
     predictor._labels = LABELS.labels
-    predictor._tokenizer, network = predictor._new_network()
+    network = predictor.new_network()
     predictor._network = network.cpu().eval()
     return predictor
 

@@ -163,6 +163,6 @@ def test_settings_are_checked(tiny_base: Base) -> None:
     with pytest.raises(ConfigError, match="'window': got 0"):
         DialogXl(window=0)
     with pytest.raises(ConfigError, match=r"heads \[5, 5, 1, 1\]: expected 4 together"):
-        DialogXl(encoder=str(tiny_base("xlnet")), n_tokens=64)._new_network()
+        DialogXl(encoder=str(tiny_base("xlnet")), n_tokens=64).new_network()
     with pytest.raises(ConfigError, match="is 'roberta'; expected an 'xlnet'"):
-        DialogXl(encoder=str(tiny_base("roberta")), n_tokens=64)._new_network()
+        DialogXl(encoder=str(tiny_base("roberta")), n_tokens=64).new_network()

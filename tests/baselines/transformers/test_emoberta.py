@@ -133,4 +133,4 @@ def test_settings_are_checked(tiny_base: Base) -> None:
     with pytest.raises(ConfigError, match="'warmup': got 1.0"):
         EmoBerta(warmup=1.0)
     with pytest.raises(ConfigError, match="n_tokens 512: encoder .* reads 128 at most"):
-        EmoBerta(encoder=str(tiny_base("roberta")))._new_network()
+        EmoBerta(encoder=str(tiny_base("roberta"))).new_network()

@@ -249,7 +249,7 @@ def test_over_minilm_the_head_for_words_is_drawn_from_the_seed() -> None:
     def head(seed: int) -> Any:
         predictor = TodkatNoKb(seed=seed)
         predictor._labels = LABELS.labels
-        network: Any = predictor._new_network()[1]
+        network: Any = predictor.new_network()
         assert network.model.get_output_embeddings().weight is network.model.get_input_embeddings().weight
         return network.model.cls.predictions.transform.dense.weight.detach()
 

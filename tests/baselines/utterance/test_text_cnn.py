@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.utils.class_weight import compute_class_weight
 
 torch = pytest.importorskip("torch")
 
@@ -111,6 +113,23 @@ def test_it_learns_and_leaves_random_numbers_alone() -> None:
     told = [p for answer in predictor.predict_batch(views(test)) for p in answer]
     assert [p.utterance_id for p in told] == list(test.gold)
     assert np.mean([p.label == gold for p, gold in zip(told, test.gold.values(), strict=True)]) > 0.9
+
+
+def test_rare_labels_weigh_more_when_that_is_asked_for() -> None:
+    train, dev = split("train", 12), split("dev", 12)
+    counts = Counter(label for label in train.gold.values() if label is not None)
+    weights = TextCnn(class_weights="train")
+    weights.fit(train, dev)
+    told = weights.label_weights(weights._number_split(train))
+    plain = TextCnn()
+    plain.fit(train, dev)
+    assert told is not None and plain.label_weights(plain._number_split(train)) is None
+    balanced = compute_class_weight("balanced", classes=np.array(list(counts)), y=list(counts.elements()))
+    expected = dict(zip(counts, balanced, strict=True))
+    np.testing.assert_allclose(told, [expected.get(label, 0) for label in LABELS.labels], rtol=1e-6)
+    assert weights._network is not None and plain._network is not None
+    first, second = weights._network.state_dict(), plain._network.state_dict()
+    assert any(not torch.equal(first[key], second[key]) for key in first), "the weights reach the loss"
 
 
 def test_interrupted_training_ends_with_the_same_weights_and_epochs_are_kept(tmp_path: Path) -> None:
