@@ -77,16 +77,20 @@ def test_keeps_every_rule(name: str, tiny_base: Base) -> None:
     assert [r.name for r in results] == [check.name for check in CHECKS]
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
-def test_answers_do_not_depend_on_company_or_padding(name: str, tiny_base: Base) -> None:
+def read_to_answer(name: str, tiny_base: Base) -> tuple[FineTunedTransformer, Any, list[Any]]:
+    """Returns a predictor, a new network of it that answers, and the passages of dialogues of many lengths."""
     predictor = make(name, tiny_base)
     predictor.use(Session(features=FeatureSource([split("train", 4)])))
     predictor._labels = LABELS.labels
-    network = predictor.new_network()
-    network.eval()
+    network = predictor.new_network().eval()
     dialogues = [*split("train", 4).dialogues, *split("test", 2, n_utterances=23, people="XY").dialogues]
-    whole = [next(d.views("full", LABELS)) for d in dialogues]
-    passages = [passage for view in whole for passage in predictor.read(view, predictor._tokenizer)]
+    passages, _ = predictor.read_views([next(d.views("full", LABELS)) for d in dialogues])
+    return predictor, network, passages
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_answers_do_not_depend_on_company_or_padding(name: str, tiny_base: Base) -> None:
+    predictor, network, passages = read_to_answer(name, tiny_base)
     with torch.inference_mode():
         alone = np.concatenate([network([passage]).numpy() for passage in passages])
         together = network(passages).numpy()
@@ -95,6 +99,17 @@ def test_answers_do_not_depend_on_company_or_padding(name: str, tiny_base: Base)
     np.testing.assert_allclose(together, alone, atol=1e-5)
     back = dict(zip(order.tolist(), shuffled, strict=True))
     np.testing.assert_allclose(np.concatenate([back[i] for i in range(len(passages))]), alone, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_answers_on_a_gpu_are_those_of_the_processor(name: str, tiny_base: Base) -> None:
+    predictor, network, passages = read_to_answer(name, tiny_base)
+    with torch.inference_mode():
+        logits = {device: predictor.logits(network.to(device), passages) for device in ("cpu", "cuda")}
+    for own, other in zip(logits["cuda"], logits["cpu"], strict=True):
+        np.testing.assert_allclose(own, other, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

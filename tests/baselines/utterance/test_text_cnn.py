@@ -115,6 +115,15 @@ def test_it_learns_and_leaves_random_numbers_alone() -> None:
     assert np.mean([p.label == gold for p, gold in zip(told, test.gold.values(), strict=True)]) > 0.9
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
+def test_answers_on_a_gpu_are_those_of_the_processor() -> None:
+    told = utterances(1, 5, 17, 3)
+    with torch.inference_mode():
+        logits = {device: network().to(device)(*pad_words(told, device)).cpu() for device in ("cpu", "cuda")}
+    torch.testing.assert_close(logits["cuda"], logits["cpu"], atol=1e-4, rtol=1e-4)
+
+
 def test_rare_labels_weigh_more_when_that_is_asked_for() -> None:
     train, dev = split("train", 12), split("dev", 12)
     counts = Counter(label for label in train.gold.values() if label is not None)
