@@ -175,10 +175,16 @@ def parse_resources(given: Sequence[str], jobs_per_gpu: int | None) -> dict[str,
     """Returns what each run takes of a machine whatever its card says: `key=number` words, and a share of a GPU.
 
     Raises:
-        ConfigError: a word has no number from 0 up, or GPUs are asked for in both ways.
+        ConfigError: a word has no number from 0 up, a resource has Ray's name where we have another one, or GPUs are
+            asked for in both ways.
     """
+    from harness.evaluation.executors.room import RAY_NAMES
+
     resources = {}
+    ours = {ray: name for name, (ray, _) in RAY_NAMES.items()}
     for key, value in parse_params(given, "-R", "gpus=1").items():
+        if ours.get(key, key) != key:
+            raise ConfigError(f"-R {key}={value}: that is Ray's own name; type -R {ours[key]}={value}")
         try:
             resources[key] = float(value)
         except ValueError:

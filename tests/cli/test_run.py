@@ -85,6 +85,7 @@ def test_parameters_reach_the_predictor_and_the_row_label(cli: Cli, plugin: Path
             "gpus=two: expected",
         ),
         (("run", "majority", "--dataset", "toy", "-R", "gpus=1", "--jobs-per-gpu", "2"), "give one of them"),
+        (("run", "majority", "--dataset", "toy", "--executor", "ray", "-R", "CPU=2"), "type -R cpus=2"),
         (("run", "majority", "--dataset", "toy", "--executor", "ray", "--jobs", "2"), "--jobs is for this machine"),
         (("run", "majority", "--dataset", "toy", "--executor", "ray", "--max-cost", "1"), "leave out --executor"),
         (("show", "seed0-00000000"), "unknown run"),
