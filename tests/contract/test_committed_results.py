@@ -88,3 +88,18 @@ def test_stored_runs_score_as_scikit_learn_does_on_the_corpus_and_hold_no_text(d
                 for column in pq.ParquetFile(run.path / file).read(use_threads=False).to_pydict().values():
                     assert not texts & {value for value in column if isinstance(value, str)}
         assert entry.score == pytest.approx(np.mean(scores), abs=1e-12)
+
+
+def test_learning_takes_what_readme_says() -> None:
+    """From cached features, two runs at a time: the longest seed on MELD, and every seed of both corpora together."""
+    seconds: dict[str, list[float]] = {"meld": [], "emorynlp": []}
+    for run in RunStore(LAYOUT).runs():
+        made, data = run.manifest.predictor, run.manifest.data
+        if data.dataset in seconds and (made.name == "textcnn" or made.params.get("encoder") == "minilm-tuned@r1-r2"):
+            seconds[data.dataset].append(float(run.manifest.times["fit_seconds"]))
+    longest, minutes = max(seconds["meld"]), sum(map(sum, seconds.values())) / 2 / 60
+    assert longest < 180
+    assert minutes < 90
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"learns a seed on MELD in {longest:.0f} seconds at most" in readme
+    assert f"{sum(map(len, seconds.values()))} trainings of both corpora take {minutes:.0f} minutes" in readme
