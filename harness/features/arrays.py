@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +41,7 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         DataError: it is no such file, is broken, holds objects, or an array is too large when unpacked.
     """
     found = {}
-    with reading(path, *BROKEN), zipfile.ZipFile(path) as archive:
+    with reading(path, *BROKEN), _any_age(), zipfile.ZipFile(path) as archive:
         for entry in {f"{name}.npy" for name in names}.intersection(archive.namelist()):
             with archive.open(entry) as file:
                 check_size(path, *_read_header(file))
@@ -56,7 +57,8 @@ def map_array(path: Path) -> NDArray[Any]:
         OSError, ValueError: it cannot be read, or is no such file.
     """
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        with _any_age():
+            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError):
         raise
     except (*BROKEN, AttributeError) as error:
@@ -64,6 +66,14 @@ def map_array(path: Path) -> NDArray[Any]:
     if not isinstance(array, np.ndarray):
         raise ValueError("it is an archive of arrays; expected one array")
     return array
+
+
+@contextmanager
+def _any_age() -> Iterator[None]:
+    """Keeps numpy from warning of arrays that Python 2 wrote: they are read all the same."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Reading `.npy` or `.npz` file", UserWarning)
+        yield
 
 
 def _read_header(file: Any) -> tuple[tuple[int, ...], Any]:
